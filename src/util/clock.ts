@@ -16,6 +16,8 @@ export interface Clock {
   wallMs(): number
   /** Calls `action` after `delayMs`. The timer does not keep the process alive. */
   after(delayMs: number, action: () => void): Timer
+  /** As `after`, but the timer keeps the process alive: for work that somebody waits for. */
+  delay(delayMs: number, action: () => void): Timer
   /** Calls `action` in a later turn of the event loop, after pending I/O. It keeps the process alive. */
   nextTurn(action: () => void): void
 }
@@ -27,6 +29,10 @@ export const systemClock: Clock = {
   after(delayMs, action) {
     const timer = setTimeout(action, delayMs)
     timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+  delay(delayMs, action) {
+    const timer = setTimeout(action, delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
   nextTurn(action) {
@@ -59,6 +65,10 @@ export class ManualClock implements Clock {
         this.#timers = this.#timers.filter((other) => other !== timer)
       },
     }
+  }
+
+  delay(delayMs: number, action: () => void): Timer {
+    return this.after(delayMs, action)
   }
 
   nextTurn(action: () => void): void {

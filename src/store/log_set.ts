@@ -1,0 +1,187 @@
+/**
+ * The write-ahead logs of a running store: the one that is written, and older ones that some memtable still needs.
+ *
+ * Invariants
+ * 1. Records go to the logs in sequence order, and a log is complete before the next one is begun.
+ * 2. A sync covers the logs in order, oldest first: a synced record never has an unsynced one before it. Otherwise a power loss could keep
+ *    a late write and lose an early one.
+ * 3. A log file is made when its first record is written, so that a store that is only read makes none.
+ * 4. After a write that the disk had no room for, the log ends before that write, and the following record goes to a new log.
+ */
+import { StoreError } from '../util/errors.js'
+import type { Vfs } from '../vfs/vfs.js'
+import { LogWriter } from '../wal/writer.js'
+import { RecordBuffer } from './record_buffer.js'
+
+/** With `walSync: 'none'`: bytes of records kept in the process before they are written to the operating system. */
+export const BUFFERED_LOG_BYTES_MAX: number = 64 * 1024
+
+/** Writes records and syncs them. */
+export class LogSet {
+  /** Records written. */
+  recordCount = 0
+  /** Bytes written to logs. */
+  writtenBytes = 0
+  /** Syncs made. */
+  syncCount = 0
+  readonly #vfs: Vfs
+  readonly #dir: string
+  readonly #allocateNumber: () => number
+  #nextNumber: number
+  #current: LogWriter | undefined
+  #older: LogWriter[] = []
+  /** Closed when their pending syncs have come back. */
+  #retired: LogWriter[] = []
+  readonly #buffered = new RecordBuffer()
+  #bufferedSequence = 0
+  #asyncSyncs = 0
+
+  /**
+   * @param firstNumber number of the first log that is made.
+   * @param allocateNumber gives the number of a log that was not planned (after a full disk).
+   */
+  constructor(vfs: Vfs, dir: string, firstNumber: number, allocateNumber: () => number) {
+    this.#vfs = vfs
+    this.#dir = dir
+    this.#nextNumber = firstNumber
+    this.#allocateNumber = allocateNumber
+  }
+
+  /** Whether records wait in the process (`walSync: 'none'`). */
+  get hasBuffered(): boolean {
+    return this.#buffered.operationCount > 0
+  }
+
+  /** Bytes held in buffers. */
+  get bufferBytes(): number {
+    return this.#buffered.buffer.length
+  }
+
+  /** Hands a record to the operating system. */
+  append(record: RecordBuffer, baseSequence: number): void {
+    if (this.hasBuffered) this.writeBuffered()
+    record.setBaseSequence(baseSequence)
+    const log = this.#writer()
+    log.appendSync(record.buffer, 0, record.end)
+    this.recordCount++
+    this.writtenBytes += record.end
+  }
+
+  /** Keeps a record in the process, to be written with others as one record. */
+  buffer(record: RecordBuffer, baseSequence: number): void {
+    // Written before the record is taken over, so that a failure leaves the record outside.
+    if (this.#buffered.operationBytes + record.operationBytes > BUFFERED_LOG_BYTES_MAX) this.writeBuffered()
+    if (!this.hasBuffered) this.#bufferedSequence = baseSequence
+    this.#buffered.absorb(record)
+  }
+
+  /** Writes what was kept in the process. When the disk is full it stays kept, for the next attempt. */
+  writeBuffered(): void {
+    const { hasBuffered } = this
+    if (!hasBuffered) return
+    const record = this.#buffered
+    record.setBaseSequence(this.#bufferedSequence)
+    this.#writer().appendSync(record.buffer, 0, record.end)
+    this.recordCount++
+    this.writtenBytes += record.end
+    record.reset()
+  }
+
+  /** Begins a new log with the following record. The caller has written what was buffered. */
+  roll(number: number): void {
+    if (this.#current !== undefined) this.#older.push(this.#current)
+    this.#current = undefined
+    this.#nextNumber = number
+  }
+
+  /**
+   * After a write that failed for lack of space: cuts off what was written of it, and begins a new log.
+   *
+   * @throws StoreError when the log cannot be cut: its tail is then unknown and the store must stop.
+   */
+  abandonFailedWrite(): void {
+    const failed = this.#current
+    if (failed === undefined) return
+    failed.truncateToLastRecordSync()
+    this.roll(this.#allocateNumber())
+  }
+
+  /** Makes all records durable, waiting for the disk on the spot. */
+  syncSync(): void {
+    this.writeBuffered()
+    for (const log of this.#older) {
+      if (log.isSynced) continue
+      log.syncSync()
+      this.syncCount++
+    }
+    if (this.#current !== undefined && !this.#current.isSynced) {
+      this.#current.syncSync()
+      this.syncCount++
+    }
+  }
+
+  /** Makes all records written so far durable, through the thread pool. */
+  async sync(): Promise<void> {
+    this.writeBuffered()
+    this.#asyncSyncs++
+    try {
+      for (const log of [...this.#older, ...(this.#current === undefined ? [] : [this.#current])]) {
+        if (log.isSynced) continue
+        this.syncCount++
+        await log.sync()
+      }
+    } finally {
+      this.#asyncSyncs--
+      this.#closeRetired()
+    }
+  }
+
+  /** Lets go of logs that no memtable needs. */
+  retireBelow(number: number): void {
+    const stays: LogWriter[] = []
+    for (const log of this.#older) (log.logNumber < number ? this.#retired : stays).push(log)
+    this.#older = stays
+    this.#closeRetired()
+  }
+
+  /** At a clean close: syncs everything and marks the ends, so that damage can be told from a torn tail. */
+  sealSync(): void {
+    this.syncSync()
+    for (const log of this.#older) log.writeSealSync()
+    this.#current?.writeSealSync()
+  }
+
+  /** Closes all files. */
+  closeSync(): void {
+    for (const log of [...this.#older, ...this.#retired]) log.closeSync()
+    this.#current?.closeSync()
+    this.#older = []
+    this.#retired = []
+    this.#current = undefined
+  }
+
+  #writer(): LogWriter {
+    const log = this.#current
+    if (log !== undefined) return log
+    const made = this.#makeLog()
+    this.#current = made
+    return made
+  }
+
+  #makeLog(): LogWriter {
+    try {
+      return LogWriter.createSync(this.#vfs, this.#dir, this.#nextNumber)
+    } catch (error) {
+      // The name may be taken by what the failed attempt left: take another number for the next attempt.
+      if (error instanceof StoreError && error.code === 'ERR_DISK_FULL') this.#nextNumber = this.#allocateNumber()
+      throw error
+    }
+  }
+
+  #closeRetired(): void {
+    // A descriptor must not be closed while the thread pool syncs it: the number could be another file's by then.
+    if (this.#asyncSyncs > 0) return
+    for (const log of this.#retired) log.closeSync()
+    this.#retired = []
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The operations of one log record, encoded as they arrive.
+ *
+ * `put` writes key and value straight into this buffer; the very bytes then go to the log and are what the memtable is filled from. Layout:
+ * see `docs/log.md` (record header, base sequence, operation count, operations).
+ *
+ * Invariant: `end`, `operationCount` and `arenaBytes` change together, after an operation has been encoded whole. An operation that throws
+ * (bad key or value) leaves the buffer as it was.
+ */
+import { type Key, KeyScratch } from '../codec/key.js'
+import { KIND_DELETE, KIND_PUT } from '../codec/internal_key.js'
+import { VALUE_TYPE_ANY, type ValueType, typedByteLengthMax, writeTyped } from './typed_value.js'
+import { varintLength, writeVarint } from '../codec/varint.js'
+import { Memtable } from '../memtable/memtable.js'
+import { StoreError } from '../util/errors.js'
+import { PAYLOAD_PREFIX_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, writePayloadPrefix } from '../wal/format.js'
+
+const INITIAL_BYTES = 16 * 1024
+/** A buffer that grew beyond this is let go when it is emptied. */
+const KEPT_BYTES_MAX = 2 * 1024 * 1024
+const OPERATIONS_START = RECORD_HEADER_BYTES + PAYLOAD_PREFIX_BYTES
+
+const keyScratch = new KeyScratch()
+
+/** A growing, reusable buffer of encoded operations. */
+export class RecordBuffer {
+  buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  /** Bytes used, the space for the record header included. */
+  end = OPERATIONS_START
+  operationCount = 0
+  /** Upper bound of what the operations take in a memtable's arena. */
+  arenaBytes = 0
+
+  /** Bytes of encoded operations. */
+  get operationBytes(): number {
+    return this.end - OPERATIONS_START
+  }
+
+  /** Empties the buffer. */
+  reset(): void {
+    this.end = OPERATIONS_START
+    this.operationCount = 0
+    this.arenaBytes = 0
+    if (this.buffer.length > KEPT_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  }
+
+  /** Hot: encodes a put. Guarded by `bench/micro/store.ts`. */
+  put(key: Key, value: unknown, type: ValueType = VALUE_TYPE_ANY): void {
+    const keyBytes = keyScratch.set(key)
+    const valueBytesMax = typedByteLengthMax(value, type)
+    let offset = this.#writeKey(KIND_PUT, keyBytes, valueBytesMax + 5)
+    const lengthBytes = varintLength(valueBytesMax)
+    const valueStart = offset + lengthBytes
+    const valueEnd = writeTyped(this.buffer, valueStart, value, type)
+    const valueBytes = valueEnd - valueStart
+    const shortfall = lengthBytes - varintLength(valueBytes)
+    // The bound was more than the value took by an order of magnitude: close the gap before the value.
+    if (shortfall > 0) this.buffer.copyWithin(valueStart - shortfall, valueStart, valueEnd)
+    offset = writeVarint(this.buffer, offset, valueBytes)
+    this.#accept(offset + valueBytes, keyBytes, valueBytes)
+  }
+
+  /** Encodes a put of a value that is encoded already, its tag included. */
+  putEncoded(key: Key, source: Uint8Array, start: number, end: number): void {
+    const keyBytes = keyScratch.set(key)
+    let offset = this.#writeKey(KIND_PUT, keyBytes, end - start + 5)
+    offset = writeVarint(this.buffer, offset, end - start)
+    this.buffer.set(source.subarray(start, end), offset)
+    this.#accept(offset + end - start, keyBytes, end - start)
+  }
+
+  /** Encodes a delete. */
+  delete(key: Key): void {
+    const keyBytes = keyScratch.set(key)
+    this.#accept(this.#writeKey(KIND_DELETE, keyBytes, 0), keyBytes, 0)
+  }
+
+  /** Appends the operations of another buffer. */
+  absorb(other: RecordBuffer): void {
+    const bytes = other.operationBytes
+    this.#reserve(bytes)
+    other.buffer.copy(this.buffer, this.end, OPERATIONS_START, other.end)
+    this.end += bytes
+    this.operationCount += other.operationCount
+    this.arenaBytes += other.arenaBytes
+  }
+
+  /** Whether `bytes` more of operations would still make a legal record. */
+  fits(bytes: number): boolean {
+    return this.end + bytes <= RECORD_BYTES_MAX
+  }
+
+  /** Fills in the sequence number of the first operation; the record header is the log writer's. */
+  setBaseSequence(sequence: number): void {
+    writePayloadPrefix(this.buffer, RECORD_HEADER_BYTES, sequence, this.operationCount)
+  }
+
+  #writeKey(kind: number, keyBytes: number, roomAfter: number): number {
+    this.#reserve(1 + 3 + keyBytes + roomAfter)
+    const { buffer } = this
+    let offset = this.end
+    buffer[offset] = kind
+    offset = writeVarint(buffer, offset + 1, keyBytes)
+    const source = keyScratch.buffer
+    if (keyBytes <= 64) for (let i = 0; i < keyBytes; i++) buffer[offset + i] = source[i]!
+    else source.copy(buffer, offset, 0, keyBytes)
+    return offset + keyBytes
+  }
+
+  #accept(end: number, keyBytes: number, valueBytes: number): void {
+    this.end = end
+    this.operationCount++
+    this.arenaBytes += Memtable.entryBytesMax(keyBytes, valueBytes)
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.end + bytes
+    if (needed <= this.buffer.length) return
+    if (!this.fits(bytes)) {
+      throw new StoreError(
+        'ERR_INVALID_VALUE',
+        `a batch may take ${RECORD_BYTES_MAX} bytes, this one would take ${needed}: write it in several batches`,
+      )
+    }
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.buffer.length * 2, RECORD_BYTES_MAX)))
+    this.buffer.copy(grown, 0, 0, this.end)
+    this.buffer = grown
+  }
+}
