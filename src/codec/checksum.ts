@@ -1,0 +1,92 @@
+/**
+ * Checksums of blocks and records: XXH32 (Yann Collet), seeded, unsigned 32-bit numbers.
+ *
+ * Two implementations give equal results: JavaScript, which is there from the first line and costs no call, and `xxhash-wasm`, which is
+ * faster for long input and can be had only asynchronously. `openSync` therefore needs no initialisation, and `open` awaits
+ * `initChecksum` first.
+ *
+ * WebAssembly memory grows to the longest input and never shrinks, so input over `WASM_BYTES_MAX` takes the JavaScript path.
+ */
+import xxhash from 'xxhash-wasm'
+
+/** From this length on the call into WebAssembly is the faster way (measured: `bench/micro/codec.ts`). */
+const WASM_BYTES_MIN = 192
+
+/** Longest input given to WebAssembly. */
+const WASM_BYTES_MAX = 1024 * 1024
+
+const PRIME_1 = 0x9e3779b1
+const PRIME_2 = 0x85ebca77
+const PRIME_3 = 0xc2b2ae3d
+const PRIME_4 = 0x27d4eb2f
+const PRIME_5 = 0x165667b1
+
+let wasmHash: ((input: Uint8Array, seed: number) => number) | undefined
+let pending: Promise<void> | undefined
+
+/** Loads the fast implementation. Resolves also where WebAssembly is not to be had: checksums then stay JavaScript. */
+export function initChecksum(): Promise<void> {
+  pending ??= load()
+  return pending
+}
+
+async function load(): Promise<void> {
+  try {
+    wasmHash = (await xxhash()).h32Raw as (input: Uint8Array, seed: number) => number
+  } catch {
+    wasmHash = undefined
+  }
+}
+
+/**
+ * The checksum of `source[start, end)`.
+ *
+ * Hot: one per block read and per log record; `checksum32` in `bench/micro/codec.ts` guards it.
+ */
+export function checksum32(source: Uint8Array, start: number, end: number, seed: number): number {
+  const length = end - start
+  if (length < WASM_BYTES_MIN || length > WASM_BYTES_MAX || wasmHash === undefined) return checksum32Js(source, start, end, seed)
+  return wasmHash(start === 0 && end === source.length ? source : source.subarray(start, end), seed)
+}
+
+/** XXH32 in JavaScript, for input of any length. */
+export function checksum32Js(source: Uint8Array, start: number, end: number, seed: number): number {
+  const length = end - start
+  let i = start
+  let hash: number
+  if (length >= 16) {
+    let a = (seed + PRIME_1 + PRIME_2) | 0
+    let b = (seed + PRIME_2) | 0
+    let c = seed | 0
+    let d = (seed - PRIME_1) | 0
+    const stripesEnd = end - 16
+    while (i <= stripesEnd) {
+      a = round(a, source[i]! | (source[i + 1]! << 8) | (source[i + 2]! << 16) | (source[i + 3]! << 24))
+      b = round(b, source[i + 4]! | (source[i + 5]! << 8) | (source[i + 6]! << 16) | (source[i + 7]! << 24))
+      c = round(c, source[i + 8]! | (source[i + 9]! << 8) | (source[i + 10]! << 16) | (source[i + 11]! << 24))
+      d = round(d, source[i + 12]! | (source[i + 13]! << 8) | (source[i + 14]! << 16) | (source[i + 15]! << 24))
+      i += 16
+    }
+    hash = (((a << 1) | (a >>> 31)) + ((b << 7) | (b >>> 25)) + ((c << 12) | (c >>> 20)) + ((d << 18) | (d >>> 14))) | 0
+  } else {
+    hash = (seed + PRIME_5) | 0
+  }
+  hash = (hash + length) | 0
+  for (; i + 4 <= end; i += 4) {
+    const word = source[i]! | (source[i + 1]! << 8) | (source[i + 2]! << 16) | (source[i + 3]! << 24)
+    hash = (hash + Math.imul(word, PRIME_3)) | 0
+    hash = Math.imul((hash << 17) | (hash >>> 15), PRIME_4)
+  }
+  for (; i < end; i++) {
+    hash = (hash + Math.imul(source[i]!, PRIME_5)) | 0
+    hash = Math.imul((hash << 11) | (hash >>> 21), PRIME_1)
+  }
+  hash = Math.imul(hash ^ (hash >>> 15), PRIME_2)
+  hash = Math.imul(hash ^ (hash >>> 13), PRIME_3)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+function round(accumulator: number, word: number): number {
+  const mixed = (accumulator + Math.imul(word, PRIME_2)) | 0
+  return Math.imul((mixed << 13) | (mixed >>> 19), PRIME_1)
+}
