@@ -58,13 +58,7 @@ export function writeFullySync(file: VfsFile, source: Uint8Array, sourceOffset: 
 }
 
 /** As {@link writeFullySync}, through the thread pool. `source` must not change meanwhile. */
-export async function writeFully(
-  file: VfsFile,
-  source: Uint8Array,
-  sourceOffset: number,
-  length: number,
-  position: number,
-): Promise<void> {
+export async function writeFully(file: VfsFile, source: Uint8Array, sourceOffset: number, length: number, position: number): Promise<void> {
   let done = 0
   while (done < length) {
     const moved = await file.write(source, sourceOffset + done, length - done, position + done)

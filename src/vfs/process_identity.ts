@@ -43,7 +43,12 @@ export const systemFacts: ProcessFacts = {
   hostname,
   text: (path) => attempt(() => readFileSync(path, 'latin1')),
   link: (path) => attempt(() => readlinkSync(path)),
-  pids: () => attempt(() => readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).map(Number)),
+  pids: () =>
+    attempt(() =>
+      readdirSync('/proc')
+        .filter((name) => /^[0-9]+$/.test(name))
+        .map(Number),
+    ),
   exists(pid) {
     try {
       process.kill(pid, 0)

@@ -1,0 +1,180 @@
+/**
+ * A file of the simulated disk: what it holds, and what of that would be there after a power loss.
+ *
+ * The content is one growing buffer. Since the last sync, `changed` names every 4 KiB page that was written, with the durable bytes that were
+ * overwritten in it. An append overwrites none and therefore copies nothing: appending costs what it costs on a plain buffer.
+ *
+ * After a power loss each changed page has arrived as a whole, or holds its old content, or zeroes, or a mixture of all of these and garbage at the
+ * granularity of 512-byte sectors. The length is the old one, the new one or one in between.
+ *
+ * Invariants
+ * - Bytes of `data` past `size` are zero.
+ * - A byte before `durableSize` whose page is not in `changed`, or is there without a copy, is the durable one.
+ * - A byte that did not change since the last sync survives every crash, also in a page that is torn.
+ *
+ * Method: Pebble's `vfs/mem_fs.go` (CrashClone), with tearing and lengths added after ALICE (Pillai et al., OSDI 2014).
+ */
+import { assert } from '../util/assert.js'
+import type { Random } from '../util/random.js'
+
+/** What a disk writes as one piece, if all goes well. */
+const PAGE_BYTES = 4096
+/** What a disk writes as one piece in any case. */
+const SECTOR_BYTES = 512
+/** The largest file: far more than a simulated one should hold. */
+export const INODE_BYTES_MAX = 0x7fff_ffff
+
+/** Stands in `changed` for "no durable byte of this page was overwritten". */
+const NOTHING = Buffer.alloc(0)
+
+/** The content of a file, whatever its names. */
+export class MemoryInode {
+  /** Names that lead here now. */
+  linkCount = 0
+  /** Open handles. */
+  handleCount = 0
+  size = 0
+  private data: Buffer = NOTHING
+  private durableSize = 0
+  private changed = new Map<number, Buffer>()
+
+  read(target: Uint8Array, targetOffset: number, length: number, position: number): number {
+    const count = Math.min(length, this.size - position)
+    if (count <= 0) return 0
+    target.set(this.data.subarray(position, position + count), targetOffset)
+    return count
+  }
+
+  write(source: Uint8Array, sourceOffset: number, length: number, position: number): void {
+    const end = position + length
+    assert(end <= INODE_BYTES_MAX, 'a simulated file fits a buffer')
+    this.remember(Math.min(position, this.size), end)
+    this.reserve(end)
+    this.data.set(source.subarray(sourceOffset, sourceOffset + length), position)
+    if (end > this.size) this.size = end
+  }
+
+  truncate(length: number): void {
+    assert(length <= INODE_BYTES_MAX, 'a simulated file fits a buffer')
+    this.remember(Math.min(length, this.size), Math.max(length, this.size))
+    if (length < this.size) this.data.fill(0, length, this.size)
+    else this.reserve(length)
+    this.size = length
+  }
+
+  sync(): void {
+    this.durableSize = this.size
+    this.changed.clear()
+  }
+
+  /** The content as a buffer of its own. */
+  copyContent(): Buffer {
+    return Buffer.from(this.data.subarray(0, this.size))
+  }
+
+  /** Replaces the content, durably. */
+  setContent(content: Uint8Array): void {
+    this.data = Buffer.from(content)
+    this.size = content.length
+    this.sync()
+  }
+
+  /** Gives spare memory back; for files that nobody has open. */
+  trim(): void {
+    if (this.data.length > this.size + this.size / 8 + PAGE_BYTES) this.data = Buffer.from(this.data.subarray(0, this.size))
+  }
+
+  /** A file of its own with the same content and the same part of it durable. */
+  clone(): MemoryInode {
+    const copy = new MemoryInode()
+    copy.data = this.copyContent()
+    copy.size = this.size
+    copy.durableSize = this.durableSize
+    copy.changed = new Map(this.changed) // the saved pages themselves never change
+    return copy
+  }
+
+  /** The file as a power loss leaves it. */
+  afterCrash(unsyncedPercent: number, random: Random): MemoryInode {
+    const copy = new MemoryInode()
+    const size = sizeAfterCrash(this.durableSize, this.size, unsyncedPercent, random)
+    const data = Buffer.alloc(Math.max(size, this.durableSize))
+    this.data.copy(data, 0, 0, Math.min(size, this.size))
+    for (const [page, saved] of this.changed) {
+      const start = page * PAGE_BYTES
+      if (random.below(100) < unsyncedPercent) continue
+      const end = Math.min(start + PAGE_BYTES, data.length)
+      if (start >= end) continue
+      const now = Buffer.from(data.subarray(start, end))
+      const before = this.durablePage(start, end, saved)
+      losePage(data, start, before, now, this.durableSize - start, unsyncedPercent, random)
+    }
+    copy.setContent(data.subarray(0, size))
+    return copy
+  }
+
+  /** The durable bytes from `start` to `end`, zero where there were none. */
+  private durablePage(start: number, end: number, saved: Buffer): Buffer {
+    const page = Buffer.alloc(end - start)
+    if (saved !== NOTHING) saved.copy(page)
+    else if (start < this.durableSize) this.data.copy(page, 0, start, Math.min(end, this.durableSize))
+    return page
+  }
+
+  /** Marks the pages from byte `from` to byte `to` as changed, with copies of the durable bytes that will be overwritten. */
+  private remember(from: number, to: number): void {
+    if (from >= to) return
+    const last = Math.floor((to - 1) / PAGE_BYTES)
+    for (let page = Math.floor(from / PAGE_BYTES); page <= last; page++) {
+      const start = page * PAGE_BYTES
+      const saved = this.changed.get(page)
+      if (Math.max(from, start) < this.durableSize) {
+        if (saved !== undefined && saved !== NOTHING) continue
+        this.changed.set(page, Buffer.from(this.data.subarray(start, Math.min(start + PAGE_BYTES, this.durableSize))))
+      } else if (saved === undefined) {
+        this.changed.set(page, NOTHING)
+      }
+    }
+  }
+
+  private reserve(size: number): void {
+    if (size <= this.data.length) return
+    const grown = this.data.length < 1 << 20 ? this.data.length * 2 : Math.floor(this.data.length * 1.5)
+    const data = Buffer.alloc(Math.max(size, grown, PAGE_BYTES))
+    this.data.copy(data, 0, 0, this.size)
+    this.data = data
+  }
+}
+
+function sizeAfterCrash(before: number, now: number, unsyncedPercent: number, random: Random): number {
+  if (before === now || random.below(100) < unsyncedPercent) return now
+  if (unsyncedPercent === 0 || random.chance(0.5)) return before
+  return random.between(Math.min(before, now), Math.max(before, now))
+}
+
+/**
+ * Writes into `data` at `start` what is left of a page that did not arrive whole. Only bytes that changed are touched; those from `appendedFrom` on (counted
+ * in the page) are changed whatever they hold.
+ */
+function losePage(
+  data: Buffer,
+  start: number,
+  before: Buffer,
+  now: Buffer,
+  appendedFrom: number,
+  unsyncedPercent: number,
+  random: Random,
+): void {
+  const outcome = unsyncedPercent === 0 ? 'old' : random.pick(['old', 'zero', 'torn'] as const)
+  const garbage = Buffer.alloc(SECTOR_BYTES)
+  for (let sector = 0; sector < now.length; sector += SECTOR_BYTES) {
+    const fate = outcome === 'torn' ? random.pick(['old', 'new', 'zero', 'garbage'] as const) : outcome
+    if (fate === 'new') continue
+    if (fate === 'garbage') random.fill(garbage)
+    const end = Math.min(sector + SECTOR_BYTES, now.length)
+    for (let i = sector; i < end; i++) {
+      if (i < appendedFrom && before[i] === now[i]) continue
+      data[start + i] = fate === 'old' ? before[i]! : fate === 'zero' ? 0 : garbage[i - sector]!
+    }
+  }
+}
