@@ -31,6 +31,11 @@ export class RecordBuffer {
   /** Upper bound of what the operations take in a memtable's arena. */
   arenaBytes = 0
 
+  /** Where the operations begin in `buffer`. */
+  get operationsStart(): number {
+    return OPERATIONS_START
+  }
+
   /** Bytes of encoded operations. */
   get operationBytes(): number {
     return this.end - OPERATIONS_START
@@ -58,15 +63,6 @@ export class RecordBuffer {
     if (shortfall > 0) this.buffer.copyWithin(valueStart - shortfall, valueStart, valueEnd)
     offset = writeVarint(this.buffer, offset, valueBytes)
     this.#accept(offset + valueBytes, keyBytes, valueBytes)
-  }
-
-  /** Encodes a put of a value that is encoded already, its tag included. */
-  putEncoded(key: Key, source: Uint8Array, start: number, end: number): void {
-    const keyBytes = keyScratch.set(key)
-    let offset = this.#writeKey(KIND_PUT, keyBytes, end - start + 5)
-    offset = writeVarint(this.buffer, offset, end - start)
-    this.buffer.set(source.subarray(start, end), offset)
-    this.#accept(offset + end - start, keyBytes, end - start)
   }
 
   /** Encodes a delete. */

@@ -1,0 +1,493 @@
+/**
+ * The engine: one open store, wired together.
+ *
+ * It owns what changes as a whole: the memtables, the current version, the sequence number up to which readers see, and the state of health. Writing,
+ * reading and background work are its parts (`writes.ts`, `reads.ts`, `compaction/scheduler.ts`); this file joins them.
+ *
+ *   put ─► Writes ─► CommitQueue ─► LogSet ─► memtable ─ full ─► frozen ─► Scheduler ─► table ─► install ─► view
+ *                                                                                           get, scan ─► Reads ─┘
+ *
+ * Invariants
+ * 1. `view` is what new readers see; it is replaced, never changed, and each replacement holds the same data as the one before.
+ * 2. `visibleSequence` grows only, and only to sequences whose operations are in the memtable.
+ * 3. Memtables are flushed in the order in which they were filled, and only when everything in them is visible: a job must know every
+ *    sequence that somebody can read at.
+ * 4. A log is deleted only after the edit that made it unnecessary is durable.
+ * 5. States go `open ⇄ full`, `open | full → failed`, and from any of them to `closing → closed`. In `failed` nothing is written any more: no log
+ *    record, no table, no manifest edit.
+ */
+import type { BlockCache } from '../cache/block_cache.js'
+import type { FlushRequest, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'
+import { Memtable } from '../memtable/memtable.js'
+import type { TableCache } from '../sstable/table_cache.js'
+import { assert } from '../util/assert.js'
+import { StoreError, ioError } from '../util/errors.js'
+import { type Task, runTask, runTaskSync } from '../util/task.js'
+import type { FileRegistry } from '../version/file_registry.js'
+import type { Manifest } from '../version/manifest.js'
+import type { Version } from '../version/version.js'
+import type { StoreLock } from '../vfs/lock.js'
+import type { Vfs } from '../vfs/vfs.js'
+import { OperationReader } from '../wal/operations.js'
+import { BackPressure } from './back_pressure.js'
+import { type CommitHost, CommitQueue } from './commit_queue.js'
+import { StoreEmitter, type StoreEvents } from './events.js'
+import { KeepAlive } from './keep_alive.js'
+import { LogSet } from './log_set.js'
+import { LoopTurn } from './loop_turn.js'
+import { OpenReaders } from './open_readers.js'
+import type { ResolvedOptions } from './options.js'
+import { MemtableSlot, ReadView } from './read_view.js'
+import { Reads } from './reads.js'
+import type { RecordBuffer } from './record_buffer.js'
+import type { StoreStatus } from './stats.js'
+import { Writes } from './writes.js'
+
+/** Milliseconds without a write after which a store counts as idle. */
+const IDLE_MS = 1000
+/** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
+const CLOSE_FLUSH_BYTES = 64 * 1024
+/** Empty arenas kept for later memtables. */
+const SPARE_ARENAS_MAX = 2
+/** Milliseconds after which background work is tried again on a full disk. */
+const DISK_FULL_RETRY_MS = 500
+
+/** A frozen memtable on its way to a table. */
+interface SlotFlush extends FlushRequest {
+  readonly slot: MemtableSlot
+}
+
+/** What opening a store has found and made; see `recovery.ts`. */
+export interface EngineParts {
+  readonly options: ResolvedOptions
+  readonly path: string
+  readonly lock: StoreLock | undefined
+  readonly manifest: Manifest
+  readonly registry: FileRegistry
+  readonly version: Version
+  readonly blockCache: BlockCache
+  readonly tables: TableCache
+  /** Memtables filled from the logs, newest first; at least one, and only the first is not frozen. */
+  readonly memtables: readonly { readonly memtable: Memtable; readonly firstLog: number; readonly lastSequence: number }[]
+  readonly lastSequence: number
+  readonly nextFileNumber: number
+  readonly makeScheduler: (engine: Engine) => Scheduler<SlotFlush>
+}
+
+/** One open store. */
+export class Engine implements CommitHost {
+  readonly path: string
+  readonly options: ResolvedOptions
+  readonly emitter: StoreEmitter = new StoreEmitter()
+  readonly reads: Reads
+  readonly writes: Writes
+  readonly queue: CommitQueue
+  readonly logs: LogSet
+  readonly pressure: BackPressure
+  readonly openReaders: OpenReaders
+  readonly blockCache: BlockCache
+  readonly tables: TableCache
+  readonly scheduler: Scheduler<SlotFlush> | undefined
+  view: ReadView
+  visibleSequence: number
+  readonly #vfs: Vfs
+  readonly #lock: StoreLock | undefined
+  readonly #manifest: Manifest
+  readonly #registry: FileRegistry
+  readonly #keepAlive = new KeepAlive()
+  readonly #operations = new OperationReader()
+  readonly #spareArenas: SharedArrayBuffer[] = []
+  /** Newest first; the first takes writes. */
+  #slots: MemtableSlot[]
+  /** Frozen, but not all visible yet: oldest first. */
+  #unpublished: MemtableSlot[] = []
+  #nextFileNumber: number
+  #state: StoreStatus
+  #failure: StoreError | undefined
+  #isBackgroundFull = false
+  #isWaiting = false
+  #isIdle = false
+  #isIdleTimed = false
+  #closing: Promise<void> | undefined
+
+  constructor(parts: EngineParts) {
+    const { options } = parts
+    this.path = parts.path
+    this.options = options
+    this.#vfs = options.vfs
+    this.#lock = parts.lock
+    this.#manifest = parts.manifest
+    this.#registry = parts.registry
+    this.blockCache = parts.blockCache
+    this.tables = parts.tables
+    this.#nextFileNumber = parts.nextFileNumber
+    this.#state = options.readOnly ? 'read-only' : 'open'
+    this.visibleSequence = parts.lastSequence
+    this.#slots = parts.memtables.map(({ memtable, firstLog, lastSequence }) => {
+      const slot = new MemtableSlot(memtable, firstLog, (freed) => this.#recycle(freed))
+      slot.lastSequence = lastSequence
+      return slot
+    })
+    this.view = new ReadView(this.#slots, parts.version)
+    const { clock } = options
+    const turn = new LoopTurn(clock)
+    this.openReaders = new OpenReaders(clock, (kind, ageMs) => this.emit('leak', { kind, ageMs }))
+    this.pressure = new BackPressure(
+      options.memtableSize,
+      clock,
+      (event) => this.emit('stall', event),
+      (event) => this.emit('stallEnd', event),
+    )
+    this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1))
+    this.queue = new CommitQueue(this, this.logs, clock, turn, options.walSync, parts.lastSequence)
+    this.reads = new Reads(this, turn)
+    this.writes = new Writes(this, this.queue, this.reads)
+    this.scheduler = options.readOnly ? undefined : parts.makeScheduler(this)
+    for (const slot of this.#slots.slice(1).reverse()) this.scheduler?.requestFlush({ slot, memtable: slot.memtable })
+    this.#updatePressure()
+    this.scheduler?.poke()
+  }
+
+  get status(): StoreStatus {
+    return this.#state
+  }
+
+  /** Memtables, newest first. */
+  get slots(): readonly MemtableSlot[] {
+    return this.#slots
+  }
+
+  /** Bytes of arenas that wait to be used again. */
+  get spareArenaBytes(): number {
+    let bytes = 0
+    for (const arena of this.#spareArenas) bytes += arena.byteLength
+    return bytes
+  }
+
+  /** Tells listeners, in a microtask of their own: what they throw is theirs. */
+  emit<E extends keyof StoreEvents>(event: E, ...payload: StoreEvents[E]): void {
+    if (this.emitter.listenerCount(event) === 0) return
+    queueMicrotask(() => this.emitter.emit(event, ...(payload as never)))
+  }
+
+  checkReadable(): void {
+    if (this.#state === 'closed' || this.#state === 'closing') throw notOpen()
+  }
+
+  checkWritable(): void {
+    if (this.#state === 'open' || this.#state === 'full') return
+    if (this.#state === 'read-only') throw new StoreError('ERR_READ_ONLY', 'this store was opened with readOnly: open it without to write')
+    if (this.#failure !== undefined && this.#state === 'failed') throw this.#failure
+    throw notOpen()
+  }
+
+  allocateFileNumbers(count: number): number {
+    const first = this.#nextFileNumber
+    this.#nextFileNumber += count
+    return first
+  }
+
+  // What the commit queue asks for.
+
+  admit(arenaBytes: number): boolean {
+    const active = this.#slots[0]!
+    if (active.memtable.hasRoomFor(arenaBytes)) return true
+    if (active.memtable.entryCount > 0 && !this.pressure.mayFreeze()) {
+      if (this.#isBackgroundFull) throw diskFull(this.path)
+      this.scheduler!.poke()
+      return false
+    }
+    this.#roll(Math.max(this.options.memtableSize, Memtable.capacityFor(arenaBytes)))
+    return true
+  }
+
+  waitForRoomSync(): void {
+    if (this.#isBackgroundFull) throw diskFull(this.path)
+    this.scheduler!.progressSync()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  paceMs(): number {
+    return this.pressure.takeDelayMs()
+  }
+
+  apply(record: RecordBuffer, baseSequence: number): void {
+    const slot = this.#slots[0]!
+    const { memtable } = slot
+    const operations = this.#operations
+    operations.reset(record.buffer, record.operationsStart, record.end)
+    let sequence = baseSequence
+    while (operations.next()) {
+      memtable.insert(
+        record.buffer,
+        operations.keyStart,
+        operations.keyEnd,
+        operations.valueStart,
+        operations.valueEnd,
+        sequence++,
+        operations.kind,
+      )
+    }
+    assert(sequence - baseSequence === record.operationCount, 'a record holds the operations it counts')
+    slot.lastSequence = sequence - 1
+    this.pressure.wrote(record.end)
+    this.#isIdle = false
+    if (!this.#isIdleTimed) this.#timeIdle(sequence)
+  }
+
+  publish(sequence: number): void {
+    if (sequence > this.visibleSequence) this.visibleSequence = sequence
+    if (this.#unpublished.length > 0) this.#requestFlushes()
+  }
+
+  setDiskFull(full: boolean): void {
+    if (full === (this.#state === 'full') || (this.#state !== 'open' && this.#state !== 'full')) return
+    if (!full && this.#isBackgroundFull) return
+    this.#state = full ? 'full' : 'open'
+    this.emit('diskFull', { full })
+  }
+
+  fail(error: unknown): StoreError {
+    if (this.#failure !== undefined) return this.#failure
+    const cause = ioError(error, 'write', this.path)
+    this.#failure = new StoreError(
+      'ERR_BACKGROUND',
+      `the store takes no more writes because an earlier one failed (${cause.message}): close it, mend the cause, open it again`,
+      { path: cause.path, cause },
+    )
+    if (this.#state === 'open' || this.#state === 'full') this.#state = 'failed'
+    this.scheduler?.pause()
+    this.queue.stop(this.#failure)
+    this.emit('backgroundError', { error: cause })
+    return this.#failure
+  }
+
+  setWaiting(waiting: boolean): void {
+    if (waiting === this.#isWaiting) return
+    this.#isWaiting = waiting
+    if (waiting) this.#keepAlive.hold()
+    else this.#keepAlive.release()
+  }
+
+  // What the scheduler asks for.
+
+  currentVersion(): Version {
+    return this.view.version
+  }
+
+  snapshots(): readonly number[] {
+    return this.openReaders.sequences(this.visibleSequence)
+  }
+
+  isIdle(): boolean {
+    return this.#isIdle
+  }
+
+  *install(installation: Installation<SlotFlush>): Task<void> {
+    const { added, removed, flushed } = installation
+    const last = flushed[flushed.length - 1]?.slot
+    const logNumber = last === undefined ? undefined : this.#slots[this.#slots.indexOf(last) - 1]!.firstLog
+    const edit = {
+      added,
+      removed,
+      nextFileNumber: this.#nextFileNumber,
+      ...(last === undefined ? {} : { lastSequence: last.lastSequence }),
+      ...(logNumber === undefined ? {} : { logNumber }),
+    }
+    yield* this.#manifest.append(edit)
+    const version = this.view.version.applyEdit(edit)
+    for (const { slot } of flushed) this.#slots.splice(this.#slots.indexOf(slot), 1)
+    this.#replaceView(version)
+    if (logNumber !== undefined) this.logs.retireBelow(logNumber)
+    this.#registry.installed(version, logNumber)
+    this.#updatePressure()
+    if (this.#isBackgroundFull) {
+      this.#isBackgroundFull = false
+      this.setDiskFull(false)
+    }
+    this.queue.resume()
+  }
+
+  onJobError(error: StoreError, _job: JobDescription): void {
+    if (error.code === 'ERR_DISK_FULL') {
+      this.setDiskFull(true)
+      this.#isBackgroundFull = true
+      this.options.clock.after(DISK_FULL_RETRY_MS, () => {
+        if (this.#state === 'full') this.scheduler?.resume()
+      })
+      this.queue.resume()
+      return
+    }
+    this.fail(error)
+  }
+
+  // What the public class asks for.
+
+  async flush(): Promise<void> {
+    this.checkWritable()
+    await this.#keepAlive.during(this.#flush())
+  }
+
+  async sync(): Promise<void> {
+    this.checkWritable()
+    await this.#keepAlive.during(this.queue.sync())
+  }
+
+  syncSync(): void {
+    this.checkWritable()
+    this.queue.settleSync()
+    this.queue.syncSync()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#keepAlive.during(this.#close())
+    return this.#closing
+  }
+
+  closeSync(): void {
+    if (this.#closing !== undefined) return
+    this.#closing = Promise.resolve()
+    let failure: unknown
+    try {
+      if (this.#beginClose()) {
+        this.queue.settleSync()
+        this.queue.syncSync()
+        if (this.#freezeForClose()) this.scheduler!.flushedSync()
+        this.logs.sealSync()
+      }
+    } catch (error) {
+      failure = error
+    }
+    this.scheduler?.closeSync()
+    this.#endClose()
+    if (failure !== undefined) throw failure as Error
+  }
+
+  async #flush(): Promise<void> {
+    await this.queue.whenSettled()
+    if (this.visibleSequence < this.queue.lastSequence) await this.queue.sync()
+    if (this.#slots[0]!.memtable.entryCount > 0) {
+      while (!this.pressure.mayFreeze()) await this.scheduler!.progress()
+      this.#roll(this.options.memtableSize)
+    }
+    await this.scheduler!.flushed()
+  }
+
+  async #close(): Promise<void> {
+    let failure: unknown
+    try {
+      if (this.#beginClose()) {
+        await this.queue.whenSettled()
+        await this.queue.sync()
+        if (this.#freezeForClose()) await this.scheduler!.flushed()
+        this.logs.sealSync()
+      }
+    } catch (error) {
+      failure = error
+    }
+    await this.scheduler?.close()
+    this.#endClose()
+    if (failure !== undefined) throw failure
+  }
+
+  /** Refuses new calls. True when there is something to bring in order. */
+  #beginClose(): boolean {
+    const wasWritable = this.#state === 'open' || this.#state === 'full'
+    this.#state = 'closing'
+    this.openReaders.releaseAll()
+    return wasWritable
+  }
+
+  /** Freezes the memtable when leaving it to the log would make the next opening slow. True when flushes are to be waited for. */
+  #freezeForClose(): boolean {
+    const active = this.#slots[0]!
+    const { memtable } = active
+    const isLarge = memtable.rawKeyBytes + memtable.rawValueBytes > CLOSE_FLUSH_BYTES
+    if (memtable.entryCount > 0 && isLarge) this.#roll(this.options.memtableSize)
+    return this.#slots.length > 1
+  }
+
+  #endClose(): void {
+    this.queue.stop(notOpen())
+    this.#state = 'closed'
+    this.view.release()
+    this.tables.closeAll()
+    this.logs.closeSync()
+    this.#manifest.closeSync()
+    this.#lock?.releaseSync()
+    this.emit('close')
+  }
+
+  /** Freezes the active memtable and begins another, with its own log. */
+  #roll(capacityBytes: number): void {
+    this.logs.writeBuffered()
+    const full = this.#slots[0]!
+    const firstLog = this.allocateFileNumbers(1)
+    this.logs.roll(firstLog)
+    const fresh = new MemtableSlot(this.#makeMemtable(capacityBytes), firstLog, (freed) => this.#recycle(freed))
+    if (full.memtable.entryCount === 0) this.#slots[0] = fresh
+    else {
+      full.memtable.freeze()
+      this.#slots.unshift(fresh)
+      this.#unpublished.push(full)
+    }
+    this.#replaceView(this.view.version)
+    this.#updatePressure()
+    this.#requestFlushes()
+  }
+
+  #requestFlushes(): void {
+    while (this.#unpublished.length > 0 && this.#unpublished[0]!.lastSequence <= this.visibleSequence) {
+      const slot = this.#unpublished.shift()!
+      this.scheduler!.requestFlush({ slot, memtable: slot.memtable })
+    }
+  }
+
+  #replaceView(version: Version): void {
+    const before = this.view
+    this.view = new ReadView([...this.#slots], version)
+    before.release()
+  }
+
+  #updatePressure(): void {
+    let frozenBytes = 0
+    for (let i = 1; i < this.#slots.length; i++) frozenBytes += this.#slots[i]!.memtable.usedBytes
+    this.pressure.update(this.#slots.length - 1, frozenBytes, this.view.version.levelBytes(0))
+  }
+
+  #makeMemtable(capacityBytes: number): Memtable {
+    const spare = capacityBytes === this.options.memtableSize ? this.#spareArenas.pop() : undefined
+    return spare === undefined ? Memtable.create(capacityBytes) : Memtable.reuse(spare)
+  }
+
+  #recycle(memtable: Memtable): void {
+    if (memtable.capacityBytes !== this.options.memtableSize || this.#spareArenas.length >= SPARE_ARENAS_MAX) return
+    this.#spareArenas.push(memtable.arena)
+  }
+
+  /** Watches for a pause in the writing. */
+  #timeIdle(sequence: number): void {
+    this.#isIdleTimed = true
+    this.options.clock.after(IDLE_MS, () => {
+      this.#isIdleTimed = false
+      if (this.#state !== 'open') return
+      const now = this.queue.lastSequence + 1
+      if (now !== sequence) return this.#timeIdle(now)
+      this.#isIdle = true
+      const { memtable } = this.#slots[0]!
+      // Tombstones give nothing back while they sit in memory.
+      if (memtable.deletionCount * 4 > memtable.entryCount && this.visibleSequence === this.queue.lastSequence) {
+        this.#roll(this.options.memtableSize)
+      }
+      this.scheduler!.poke()
+    })
+  }
+}
+
+function notOpen(): StoreError {
+  return new StoreError('ERR_NOT_OPEN', 'this store is closed: open it again with Store.open()')
+}
+
+function diskFull(path: string): StoreError {
+  return new StoreError('ERR_DISK_FULL', `no space left in ${path}: free some space; reads go on and writes resume by themselves`, { path })
+}
