@@ -3,8 +3,9 @@
  *
  * How torn and damaged are told apart stands in `record_reader.ts`. Here follows what a log adds to it:
  *
- * 1. The file header. A log that is shorter than it, or that starts with a part of it and then zeroes, was cut short while it was made:
- *    it is empty, unless some record claims that the log was synced. Any other wrong header is damage.
+ * 1. The file header. A wrong one is treated as an invalid record at offset 0: without a claim that the log was synced, a crash cut the
+ *    log short while it was made, and it is empty. But header and start of the first record share a disk sector, which is written whole or
+ *    not at all: a wrong header before a valid first record is damage.
  * 2. Sequence numbers. Inside a log each record starts where the one before ended; anything else is damage even if every checksum holds.
  * 3. A record whose checksum holds is handed over only when all its operations can be read.
  *
@@ -16,7 +17,7 @@ import { corruption, StoreError } from '../util/errors.js'
 import { PAUSE, step, type Task } from '../util/task.js'
 import { readFully, readFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
-import { LOG_FORMAT_VERSION, LOG_HEADER_BYTES, PAYLOAD_PREFIX_BYTES, readLogHeader, writeLogHeader } from './format.js'
+import { LOG_FORMAT_VERSION, LOG_HEADER_BYTES, PAYLOAD_PREFIX_BYTES, readLogHeader } from './format.js'
 import { checkOperations, OperationReader } from './operations.js'
 import { type PayloadCheck, RecordReader } from './record_reader.js'
 
@@ -180,8 +181,11 @@ class LogRecovery {
       this.#report.validBytes = LOG_HEADER_BYTES
       return true
     }
-    if (isTornHeader(found, bytes, logNumber)) return yield* this.#passInvalid(0)
-    return yield* this.#skipDamage(0, header === undefined ? 'this is no log header' : 'this is the header of another log')
+    if (header !== undefined) return yield* this.#skipDamage(0, 'this is the header of another log')
+    this.#reader.position = LOG_HEADER_BYTES
+    const isFollowed = yield* this.#reader.next()
+    this.#reader.position = 0
+    return isFollowed ? yield* this.#skipDamage(0, 'the header of this log is damaged') : yield* this.#passInvalid(0)
   }
 
   /** At an invalid record at `offset`: `false` when the log ends there, `true` when damage was skipped. */
@@ -293,14 +297,4 @@ class LogRecovery {
       return baseSequence >= expected && baseSequence - expected <= (position - offset) / OPERATION_BYTES_MIN
     }
   }
-}
-
-/** Whether the first `bytes` of a log are a part of its header and then zeroes: what a crash can leave of a file that is being made. */
-function isTornHeader(found: Buffer, bytes: number, logNumber: number): boolean {
-  const whole = Buffer.alloc(LOG_HEADER_BYTES)
-  writeLogHeader(whole, logNumber)
-  let at = 0
-  while (at < bytes && found[at] === whole[at]) at++
-  while (at < bytes && found[at] === 0) at++
-  return at === bytes
 }
