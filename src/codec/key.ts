@@ -9,6 +9,10 @@
 import { isUint8Array } from 'node:util/types'
 import { StoreError } from '../util/errors.js'
 import { KEY_BYTES_MAX } from './internal_key.js'
+import { readText, writeText } from './text.js'
+
+/** A user key as applications give it. */
+export type Key = string | Uint8Array
 
 /** Strings up to this length are tried character by character before the encoder is called. */
 const SHORT_KEY_LENGTH = 40
@@ -28,7 +32,7 @@ export class KeyScratch {
    *
    * Hot: about 20 ns for 16 ASCII characters; `KeyScratch.set` in `bench/micro/codec.ts` guards it.
    */
-  set(key: string | Uint8Array): number {
+  set(key: Key): number {
     if (typeof key === 'string') {
       const length = key.length
       if (length <= SHORT_KEY_LENGTH) {
@@ -48,7 +52,7 @@ export class KeyScratch {
     return this.#setSlowly(key)
   }
 
-  #setSlowly(key: string | Uint8Array): number {
+  #setSlowly(key: Key): number {
     const bytes = keyByteLengthMax(key)
     if (this.buffer.length < bytes) this.buffer = Buffer.allocUnsafeSlow(bytes)
     this.length = writeKey(this.buffer, 0, key)
@@ -57,7 +61,7 @@ export class KeyScratch {
 }
 
 /** The key as bytes of its own. Throws `ERR_INVALID_KEY`. */
-export function encodeKey(key: string | Uint8Array): Buffer {
+export function encodeKey(key: Key): Buffer {
   if (typeof key !== 'string') {
     const copy = Buffer.allocUnsafeSlow(keyByteLengthMax(key))
     copy.set(key, 0)
@@ -73,7 +77,7 @@ export function encodeKey(key: string | Uint8Array): Buffer {
  * An upper bound of the encoded length, for reserving space before `writeKey`. Throws `ERR_INVALID_KEY` for what is no key at all or
  * certainly too long; a string that turns out too long only as UTF-8 is refused by `writeKey`.
  */
-export function keyByteLengthMax(key: string | Uint8Array): number {
+export function keyByteLengthMax(key: Key): number {
   if (typeof key === 'string') {
     if (key.length > KEY_BYTES_MAX) throw tooLong(Buffer.byteLength(key))
     return key.length * 3
@@ -88,25 +92,15 @@ export function keyByteLengthMax(key: string | Uint8Array): number {
  * Writes the key at `offset` and returns the offset after it. There must be room for `keyByteLengthMax(key)` bytes, which also is the
  * check that must have passed before.
  */
-export function writeKey(target: Buffer, offset: number, key: string | Uint8Array): number {
+export function writeKey(target: Buffer, offset: number, key: Key): number {
   if (typeof key !== 'string') {
     target.set(key, offset)
     return offset + key.length
   }
-  const length = key.length
-  if (length <= SHORT_KEY_LENGTH) {
-    let i = 0
-    while (i < length) {
-      const unit = key.charCodeAt(i)
-      if (unit > 0x7f) break
-      target[offset + i++] = unit
-    }
-    if (i === length) return offset + length
-  }
-  const bytes = target.write(key, offset, 'utf8')
-  if (bytes > KEY_BYTES_MAX) throw tooLong(bytes)
-  if (bytes !== length && !isWellFormed(key)) throw loneSurrogate()
-  return offset + bytes
+  const end = writeText(target, offset, key)
+  if (end < 0) throw loneSurrogate()
+  if (end - offset > KEY_BYTES_MAX) throw tooLong(end - offset)
+  return end
 }
 
 /**
@@ -114,7 +108,7 @@ export function writeKey(target: Buffer, offset: number, key: string | Uint8Arra
  * keys as bytes.
  */
 export function decodeKeyString(source: Buffer, start: number, end: number): string {
-  return source.toString('utf8', start, end)
+  return readText(source, start, end)
 }
 
 /**
@@ -129,11 +123,6 @@ export function prefixSuccessor(prefix: Uint8Array): Uint8Array | undefined {
   for (let i = 0; i < end; i++) successor[i] = prefix[i]!
   successor[end - 1]!++
   return successor
-}
-
-/** Whether the string has no lone surrogate. */
-function isWellFormed(text: string): boolean {
-  return (text as unknown as { isWellFormed(): boolean }).isWellFormed()
 }
 
 function tooLong(bytes: number): StoreError {
