@@ -93,7 +93,7 @@ export function* makeDirTask(vfs: Vfs, path: string): Task<void> {
     if (parentPath(at) === at) break
   }
   vfs.mkdirSync(path)
-  for (const made of missing.reverse()) yield* step(syncDirStep(vfs, parentPath(made)))
+  for (const made of missing.toReversed()) yield* step(syncDirStep(vfs, parentPath(made)))
 }
 
 /** The whole content of a small file. Files of more than `sizeMax` bytes give their first `sizeMax` bytes. */

@@ -237,7 +237,7 @@ export class MemoryVfs implements Vfs {
 
   /** Paths of all files, sorted. */
   files(): string[] {
-    return [...walk(this.#machine.tree.root, '')].map(([path]) => path).sort()
+    return [...walk(this.#machine.tree.root, '')].map(([path]) => path).toSorted()
   }
 
   /** A copy of a file's content. */
@@ -294,7 +294,7 @@ export class MemoryVfs implements Vfs {
   }
 
   readdirSync(path: string): string[] {
-    return [...this.#folder(path, 'scandir').entries.keys()].sort()
+    return [...this.#folder(path, 'scandir').entries.keys()].toSorted()
   }
 
   statSync(path: string): VfsStat | undefined {

@@ -170,7 +170,7 @@ class NodeVfs implements Vfs {
   }
 
   readdirSync(path: string): string[] {
-    return guarded('list', path, () => readdirSync(path)).sort()
+    return guarded('list', path, () => readdirSync(path)).toSorted()
   }
 
   statSync(path: string): VfsStat | undefined {
