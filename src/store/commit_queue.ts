@@ -115,6 +115,11 @@ export class CommitQueue {
     return bytes
   }
 
+  /** Whether the queue takes nothing more. */
+  get isStopped(): boolean {
+    return this.#stopped !== undefined
+  }
+
   /** Whether every accepted write has been written. */
   get isSettled(): boolean {
     return this.#filling === undefined && this.#waiting.length === 0 && this.#exclusive === undefined

@@ -356,7 +356,7 @@ export class Engine implements CommitHost {
         this.logs.sealSync()
       }
     } catch (error) {
-      failure = error
+      failure = this.#lastResort(error)
     }
     this.scheduler?.closeSync()
     this.#endClose()
@@ -383,7 +383,7 @@ export class Engine implements CommitHost {
         this.logs.sealSync()
       }
     } catch (error) {
-      failure = error
+      failure = this.#lastResort(error)
     }
     await this.scheduler?.close()
     this.#endClose()
@@ -396,6 +396,17 @@ export class Engine implements CommitHost {
     this.#state = 'closing'
     this.openReaders.releaseAll()
     return wasWritable
+  }
+
+  /** When closing in order has failed: nothing is lost as long as the logs are whole. Returns the error if they are not. */
+  #lastResort(error: unknown): unknown {
+    if (this.queue.isStopped || !this.queue.isSettled) return error
+    try {
+      this.logs.sealSync()
+      return undefined
+    } catch {
+      return error
+    }
   }
 
   /** Freezes the memtable when leaving it to the log would make the next opening slow. True when flushes are to be waited for. */

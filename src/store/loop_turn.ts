@@ -14,12 +14,15 @@ const CHECK_EVERY = 32
 
 /** The budget of one turn of the event loop, shared by all operations of a store. */
 export class LoopTurn {
+  /** Counts turns in which operations were made. */
+  number = 0
   readonly #clock: Clock
   #operations = 0
   #startMs = 0
   #isArmed = false
   #isSpent = false
   readonly #begin = (): void => {
+    this.number++
     this.#isArmed = false
     this.#isSpent = false
   }

@@ -1,0 +1,300 @@
+/**
+ * All that reads: point reads, scans and snapshots over the engine's present view.
+ *
+ * A promise read runs the synchronous lookup at once. Only when that would have to wait for a slow disk does it pin the view, load what is missing
+ * through the thread pool, and look again.
+ */
+import { type Key, KeyScratch, decodeKeyString } from '../codec/key.js'
+import { type Value, decodeValue } from '../codec/value.js'
+import { mergeIterators } from '../iterator/merging.js'
+import { LevelIterator } from '../iterator/level.js'
+import { VisibleIterator } from '../iterator/visible.js'
+import type { InternalIterator } from '../codec/internal_iterator.js'
+import { ReadContext } from '../sstable/read_context.js'
+import { FOUND, NEEDS_IO, type TableCache } from '../sstable/table_cache.js'
+import { StoreError } from '../util/errors.js'
+import { Lookup } from './lookup.js'
+import type { LoopTurn } from './loop_turn.js'
+import type { OpenReader, OpenReaders } from './open_readers.js'
+import type { ResolvedOptions } from './options.js'
+import { ReadGate } from './read_gate.js'
+import type { ReadView } from './read_view.js'
+import type { Decode, ReadEngine } from './reader.js'
+import { type KeyRange, type Project, Scan, type ScanOptions, ScanState, encodeRange } from './scan.js'
+import { Snapshot, type SnapshotState } from './snapshot.js'
+
+/** What reads need of the engine. */
+export interface ReadSource {
+  readonly options: ResolvedOptions
+  readonly tables: TableCache
+  readonly openReaders: OpenReaders
+  readonly view: ReadView
+  readonly visibleSequence: number
+  checkReadable(): void
+}
+
+/** The reading half of the engine. */
+export class Reads implements ReadEngine {
+  private readonly source: ReadSource
+  private readonly turn: LoopTurn
+  private readonly gate: ReadGate
+  private readonly lookup: Lookup
+  private readonly scratch = new KeyScratch()
+  private readonly blocking: ReadContext
+  private readonly probing: ReadContext
+
+  constructor(source: ReadSource, turn: LoopTurn) {
+    const { verifyChecksums, readMode } = source.options
+    this.source = source
+    this.turn = turn
+    this.gate = new ReadGate(readMode, source.tables.readStats, turn)
+    this.lookup = new Lookup(source.tables)
+    this.blocking = new ReadContext({ mayBlock: true, verifyChecksums })
+    this.probing = new ReadContext({ mayBlock: false, verifyChecksums })
+  }
+
+  /** Hot: guarded by `bench/micro/store.ts`. */
+  getSync<T>(key: Key, snapshot: Snapshot | undefined, decode: Decode<T>): T | undefined {
+    this.source.checkReadable()
+    const { lookup, scratch } = this
+    const keyBytes = scratch.set(key)
+    const status = lookup.find(this.source.view, scratch.buffer, keyBytes, this.sequenceOf(snapshot), this.blocking)
+    return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
+  }
+
+  /** Hot: as `getSync`, and a promise. */
+  get<T>(key: Key, snapshot: Snapshot | undefined, decode: Decode<T>): Promise<T | undefined> {
+    try {
+      this.source.checkReadable()
+      const { lookup, scratch } = this
+      const keyBytes = scratch.set(key)
+      const sequence = this.sequenceOf(snapshot)
+      const context = this.gate.mayBlock() ? this.blocking : this.probing
+      const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, context)
+      if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
+      const value = status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
+      return this.turn.spend() ? this.turn.later(value) : Promise.resolve(value)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  getManySync<T>(keys: readonly Key[], snapshot: Snapshot | undefined, decode: Decode<T>): (T | undefined)[] {
+    checkKeyList(keys)
+    const values: (T | undefined)[] = []
+    for (const key of keys) values.push(this.getSync(key, snapshot, decode))
+    return values
+  }
+
+  async getMany<T>(keys: readonly Key[], snapshot: Snapshot | undefined, decode: Decode<T>): Promise<(T | undefined)[]> {
+    this.source.checkReadable()
+    checkKeyList(keys)
+    const { lookup, scratch, turn } = this
+    const { view } = this.source
+    const sequence = this.sequenceOf(snapshot)
+    const values: (T | undefined)[] = []
+    // Keys are encoded before the first wait: the caller may change byte keys once the call has returned.
+    let encoded: Buffer[] | undefined
+    view.reference()
+    try {
+      for (let i = 0; i < keys.length; i++) {
+        if (encoded === undefined && turn.spend()) {
+          encoded = keys.slice(i).map((key) => Buffer.from(scratch.buffer.subarray(0, scratch.set(key))))
+          return await this.getManyLater(view, encoded, sequence, decode, values)
+        }
+        const keyBytes = scratch.set(keys[i]!)
+        const context = this.gate.mayBlock() ? this.blocking : this.probing
+        const status = lookup.find(view, scratch.buffer, keyBytes, sequence, context)
+        if (status === NEEDS_IO) {
+          encoded = keys.slice(i).map((key) => Buffer.from(scratch.buffer.subarray(0, scratch.set(key))))
+          return await this.getManyLater(view, encoded, sequence, decode, values)
+        }
+        values.push(status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined)
+      }
+      return values
+    } finally {
+      view.release()
+    }
+  }
+
+  scan<K extends Key, T>(shape: 'entries' | 'keys' | 'values', options: ScanOptions, snapshot: Snapshot | undefined): Scan<T, K> {
+    this.source.checkReadable()
+    const project = this.projection(shape, options) as Project<T>
+    return this.openScan(options, this.sequenceOf(snapshot), project)
+  }
+
+  /** Keys of a range as they are after the write with this sequence, acknowledged or not. */
+  scanLatest(range: KeyRange, sequence: number): Scan<Uint8Array, Uint8Array> {
+    return this.openScan({ ...range, fillCache: false }, sequence, projectKeyBytes)
+  }
+
+  /** The value of `key` after the write with this sequence, acknowledged or not. */
+  latest<T>(key: Key, sequence: number, decode: Decode<T>): T | undefined {
+    const { lookup, scratch } = this
+    const keyBytes = scratch.set(key)
+    const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.blocking)
+    return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
+  }
+
+  /** Brings what `latest` would have to read into memory; `undefined` when it may as well read it on the spot. */
+  load(key: Key, sequence: number): Promise<unknown> | undefined {
+    if (this.gate.mayBlock()) return undefined
+    const { lookup, scratch } = this
+    const keyBytes = scratch.set(key)
+    if (lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.probing) !== NEEDS_IO) return undefined
+    return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decodeValue)
+  }
+
+  snapshot(): Snapshot {
+    this.source.checkReadable()
+    const { openReaders, options } = this.source
+    const sequence = this.source.visibleSequence
+    const state: SnapshotState & OpenReader = {
+      kind: 'snapshot',
+      sinceMs: options.clock.nowMs(),
+      sequence,
+      isOpen: true,
+      release() {
+        if (!this.isOpen) return
+        this.isOpen = false
+        openReaders.unpin(sequence)
+        openReaders.close(this)
+      },
+    }
+    const snapshot = new Snapshot(this, state)
+    openReaders.pin(sequence)
+    openReaders.open(snapshot, state)
+    return snapshot
+  }
+
+  private sequenceOf(snapshot: Snapshot | undefined): number {
+    return snapshot === undefined ? this.source.visibleSequence : snapshot.sequence
+  }
+
+  private async getLater<T>(key: Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
+    const { view } = this.source
+    view.reference()
+    try {
+      return await this.findLater(view, key, sequence, decode)
+    } finally {
+      view.release()
+    }
+  }
+
+  private async getManyLater<T>(
+    view: ReadView,
+    keys: readonly Buffer[],
+    sequence: number,
+    decode: Decode<T>,
+    values: (T | undefined)[],
+  ): Promise<(T | undefined)[]> {
+    for (const key of keys) {
+      if (this.turn.spend()) await this.turn.later(undefined)
+      values.push(await this.findLater(view, key, sequence, decode))
+    }
+    return values
+  }
+
+  private async findLater<T>(view: ReadView, key: Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
+    const context = new ReadContext({ mayBlock: false, verifyChecksums: this.source.options.verifyChecksums })
+    const { lookup } = this
+    for (;;) {
+      const status = lookup.find(view, key, key.length, sequence, context)
+      if (status !== NEEDS_IO) return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
+      await context.load()
+    }
+  }
+
+  private openScan<K extends Key, T>(options: ScanOptions, sequence: number, project: Project<T>): Scan<T, K> {
+    checkScanOptions(options)
+    const { openReaders, view, options: settings } = this.source
+    const range = encodeRange(options)
+    const context = new ReadContext({
+      mayBlock: true,
+      verifyChecksums: settings.verifyChecksums,
+      fillCache: options.fillCache !== false,
+    })
+    view.reference()
+    const state = new ScanState({
+      sinceMs: settings.clock.nowMs(),
+      range,
+      isReverse: options.reverse === true,
+      limit: options.limit ?? Infinity,
+      context,
+      turn: this.turn,
+      gate: this.gate,
+      view,
+      readers: openReaders,
+      signal: options.signal,
+      makeIterator: () => new VisibleIterator(this.merge(view, context), sequence, range.lower, range.upper),
+    })
+    const scan = new Scan<T, K>(state, project)
+    openReaders.open(scan, state)
+    return scan
+  }
+
+  private merge(view: ReadView, context: ReadContext): InternalIterator {
+    const { tables } = this.source
+    const children: InternalIterator[] = []
+    for (const memtable of view.memtables) if (memtable.entryCount > 0) children.push(memtable.iterator())
+    const { levels } = view.version
+    for (const table of levels[0]!) children.push(new LevelIterator([table], tables, context))
+    for (let level = 1; level < levels.length; level++) {
+      if (levels[level]!.length > 0) children.push(new LevelIterator(levels[level]!, tables, context))
+    }
+    return mergeIterators(children)
+  }
+
+  private projection(shape: 'entries' | 'keys' | 'values', options: ScanOptions): Project<Value | Key | [Key, Value]> {
+    if (shape === 'values') return projectValue
+    const asBytes = (options.keys ?? this.source.options.keys) === 'bytes'
+    if (shape === 'keys') return asBytes ? projectKeyBytes : projectKeyString
+    return asBytes ? projectByteEntry : projectEntry
+  }
+}
+
+function projectKeyString(entry: VisibleIterator): string {
+  return decodeKeyString(entry.data, entry.keyStart, entry.keyEnd)
+}
+
+function projectKeyBytes(entry: VisibleIterator): Uint8Array {
+  return Buffer.from(entry.data.subarray(entry.keyStart, entry.keyEnd))
+}
+
+function projectValue(entry: VisibleIterator): Value {
+  return decodeValue(entry.data, entry.valueStart, entry.valueEnd)
+}
+
+function projectEntry(entry: VisibleIterator): [string, Value] {
+  return [decodeKeyString(entry.data, entry.keyStart, entry.keyEnd), decodeValue(entry.data, entry.valueStart, entry.valueEnd)]
+}
+
+function projectByteEntry(entry: VisibleIterator): [Uint8Array, Value] {
+  return [projectKeyBytes(entry), projectValue(entry)]
+}
+
+function checkKeyList(keys: readonly Key[]): void {
+  if (!Array.isArray(keys)) throw new StoreError('ERR_INVALID_KEY', 'getMany takes an array of keys')
+}
+
+const SCAN_OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'snapshot', 'signal', 'fillCache', 'keys'])
+
+function checkScanOptions(options: ScanOptions): void {
+  for (const name in options) {
+    if (!SCAN_OPTIONS.has(name)) {
+      throw new StoreError('ERR_INVALID_OPTION', `unknown scan option '${name}': known are ${[...SCAN_OPTIONS].join(', ')}`)
+    }
+  }
+  const { limit, reverse, keys, fillCache } = options
+  if (limit !== undefined && limit !== Infinity && !(Number.isInteger(limit) && limit >= 0)) {
+    throw new StoreError('ERR_INVALID_OPTION', `scan option 'limit' must be an integer from 0 on, or Infinity, not ${String(limit)}`)
+  }
+  if (keys !== undefined && keys !== 'string' && keys !== 'bytes') {
+    throw new StoreError('ERR_INVALID_OPTION', `scan option 'keys' must be 'string' or 'bytes', not ${String(keys)}`)
+  }
+  for (const flag of [reverse, fillCache]) {
+    if (flag !== undefined && typeof flag !== 'boolean') {
+      throw new StoreError('ERR_INVALID_OPTION', "scan options 'reverse' and 'fillCache' must be true or false")
+    }
+  }
+}
