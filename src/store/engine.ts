@@ -40,6 +40,7 @@ import type { ResolvedOptions } from './options.js'
 import { MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
 import type { RecordBuffer } from './record_buffer.js'
+import { type KeyRange, encodeRange } from './scan.js'
 import type { StoreStatus } from './stats.js'
 import { Writes } from './writes.js'
 
@@ -326,6 +327,12 @@ export class Engine implements CommitHost {
   async flush(): Promise<void> {
     this.checkWritable()
     await this.#keepAlive.during(this.#flush())
+  }
+
+  async compact(range: KeyRange | undefined): Promise<void> {
+    this.checkWritable()
+    const { lower, upper } = encodeRange(range ?? {})
+    await this.#keepAlive.during(this.#flush().then(() => this.scheduler!.compactRange({ smallestKey: lower, largestKey: upper })))
   }
 
   async sync(): Promise<void> {

@@ -60,7 +60,7 @@ export interface StoreStats {
   readonly amplification: {
     /** Bytes written to disk (log, flush, compaction) per byte of user writes; 0 before the first. */
     readonly write: number
-    /** Bytes on disk per byte in the deepest level that holds data; 1 at best. */
+    /** Bytes on disk per byte in the deepest level that holds data; 1 at best, 0 without tables. */
     readonly space: number
   }
   readonly stalls: StallStats

@@ -10,19 +10,17 @@
  */
 import type { Key } from '../codec/key.js'
 import { TAG_BOOLEAN, TAG_BYTES, TAG_FLOAT64, TAG_INT64, TAG_RECORD, TAG_STRING, type RecordValue, type Value } from '../codec/value.js'
-import type { Vfs } from '../vfs/vfs.js'
 import { Batch, type BatchOperation, type WriteOptions } from './batch.js'
-import { Engine } from './engine.js'
+import { collectStats } from './collect_stats.js'
+import type { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { StoreOptions } from './options.js'
 import { type ReadEngine, Reader } from './reader.js'
+import { type StoreLocation, openEngine, openEngineSync } from './recovery.js'
 import type { KeyRange } from './scan.js'
 import type { Snapshot } from './snapshot.js'
 import type { StoreStats, StoreStatus } from './stats.js'
 import { VALUE_TYPE_ANY } from './typed_value.js'
-
-/** Where a store lives: a directory, or a file system such as `memory()`. */
-export type StoreLocation = string | Vfs
 
 /** Options of a store whose scans give keys as bytes. */
 export type ByteKeyOptions = StoreOptions & { keys: 'bytes' }
@@ -39,7 +37,7 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
 
   private constructor(engine: Engine) {
     super()
-    this.reads = engine
+    this.reads = engine.reads
     this.#engine = engine
   }
 
@@ -52,14 +50,14 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   static async open(location: StoreLocation, options: ByteKeyOptions): Promise<Store<Uint8Array>>
   static async open(location: StoreLocation, options?: StoreOptions): Promise<Store>
   static async open(location: StoreLocation, options?: StoreOptions): Promise<Store<Key>> {
-    return new Store(await Engine.open(location, options))
+    return new Store(await openEngine(location, options))
   }
 
   /** As `open`, on the spot. */
   static openSync(location: StoreLocation, options: ByteKeyOptions): Store<Uint8Array>
   static openSync(location: StoreLocation, options?: StoreOptions): Store
   static openSync(location: StoreLocation, options?: StoreOptions): Store<Key> {
-    return new Store(Engine.openSync(location, options))
+    return new Store(openEngineSync(location, options))
   }
 
   /** The state of the store; see `docs/durability.md`. */
@@ -79,82 +77,82 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
    *   `ERR_DISK_FULL`, `ERR_BACKGROUND`
    */
   put(key: Key, value: Value, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, VALUE_TYPE_ANY, options)
+    return this.#engine.writes.put(key, value, VALUE_TYPE_ANY, options)
   }
 
   /** As `put`, on the spot. */
   putSync(key: Key, value: Value, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, VALUE_TYPE_ANY, options)
+    this.#engine.writes.putSync(key, value, VALUE_TYPE_ANY, options)
   }
 
   /** Sets `key` to a string. */
   putString(key: Key, value: string, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, TAG_STRING, options)
+    return this.#engine.writes.put(key, value, TAG_STRING, options)
   }
 
   /** As `putString`, on the spot. */
   putStringSync(key: Key, value: string, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, TAG_STRING, options)
+    this.#engine.writes.putSync(key, value, TAG_STRING, options)
   }
 
   /** Sets `key` to an integer from -2^63 to 2^63 - 1. */
   putInt64(key: Key, value: bigint | number, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, TAG_INT64, options)
+    return this.#engine.writes.put(key, value, TAG_INT64, options)
   }
 
   /** As `putInt64`, on the spot. */
   putInt64Sync(key: Key, value: bigint | number, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, TAG_INT64, options)
+    this.#engine.writes.putSync(key, value, TAG_INT64, options)
   }
 
   /** Sets `key` to a 64-bit float. */
   putFloat64(key: Key, value: number, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, TAG_FLOAT64, options)
+    return this.#engine.writes.put(key, value, TAG_FLOAT64, options)
   }
 
   /** As `putFloat64`, on the spot. */
   putFloat64Sync(key: Key, value: number, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, TAG_FLOAT64, options)
+    this.#engine.writes.putSync(key, value, TAG_FLOAT64, options)
   }
 
   /** Sets `key` to a boolean. */
   putBool(key: Key, value: boolean, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, TAG_BOOLEAN, options)
+    return this.#engine.writes.put(key, value, TAG_BOOLEAN, options)
   }
 
   /** As `putBool`, on the spot. */
   putBoolSync(key: Key, value: boolean, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, TAG_BOOLEAN, options)
+    this.#engine.writes.putSync(key, value, TAG_BOOLEAN, options)
   }
 
   /** Sets `key` to bytes. */
   putBytes(key: Key, value: Uint8Array, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, TAG_BYTES, options)
+    return this.#engine.writes.put(key, value, TAG_BYTES, options)
   }
 
   /** As `putBytes`, on the spot. */
   putBytesSync(key: Key, value: Uint8Array, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, TAG_BYTES, options)
+    this.#engine.writes.putSync(key, value, TAG_BYTES, options)
   }
 
   /** Sets `key` to a record: an object or array of JSON-like data. */
   putRecord(key: Key, value: RecordValue, options?: WriteOptions): Promise<void> {
-    return this.#engine.put(key, value, TAG_RECORD, options)
+    return this.#engine.writes.put(key, value, TAG_RECORD, options)
   }
 
   /** As `putRecord`, on the spot. */
   putRecordSync(key: Key, value: RecordValue, options?: WriteOptions): void {
-    this.#engine.putSync(key, value, TAG_RECORD, options)
+    this.#engine.writes.putSync(key, value, TAG_RECORD, options)
   }
 
   /** Deletes `key`; nothing happens when it is not there. */
   delete(key: Key, options?: WriteOptions): Promise<void> {
-    return this.#engine.delete(key, options)
+    return this.#engine.writes.delete(key, options)
   }
 
   /** As `delete`, on the spot. */
   deleteSync(key: Key, options?: WriteOptions): void {
-    this.#engine.deleteSync(key, options)
+    this.#engine.writes.deleteSync(key, options)
   }
 
   /** Begins a batch that is built call by call. */
@@ -162,23 +160,23 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   /** Writes all operations, or none. They may take 256 MiB encoded. */
   batch(operations: readonly BatchOperation[], options?: WriteOptions): Promise<void>
   batch(operations?: readonly BatchOperation[], options?: WriteOptions): Batch | Promise<void> {
-    if (arguments.length === 0) return new Batch(this.#engine)
-    return this.#engine.batch(operations as readonly BatchOperation[], options)
+    if (arguments.length === 0) return new Batch(this.#engine.writes)
+    return this.#engine.writes.batch(operations as readonly BatchOperation[], options)
   }
 
   /** As `batch(operations)`, on the spot. */
   batchSync(operations: readonly BatchOperation[], options?: WriteOptions): void {
-    this.#engine.batchSync(operations, options)
+    this.#engine.writes.batchSync(operations, options)
   }
 
   /** Sets `key` to `value` if it is absent. Resolves to whether it was written. */
   putIfAbsent(key: Key, value: Value, options?: WriteOptions): Promise<boolean> {
-    return this.#engine.putIfEquals(key, value, undefined, options)
+    return this.#engine.writes.putIfEquals(key, value, undefined, options)
   }
 
   /** As `putIfAbsent`, on the spot. */
   putIfAbsentSync(key: Key, value: Value, options?: WriteOptions): boolean {
-    return this.#engine.putIfEqualsSync(key, value, undefined, options)
+    return this.#engine.writes.putIfEqualsSync(key, value, undefined, options)
   }
 
   /**
@@ -186,12 +184,12 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
    * to whether it was written.
    */
   putIfEquals(key: Key, value: Value, expected: Value | undefined, options?: WriteOptions): Promise<boolean> {
-    return this.#engine.putIfEquals(key, value, expected, options)
+    return this.#engine.writes.putIfEquals(key, value, expected, options)
   }
 
   /** As `putIfEquals`, on the spot. */
   putIfEqualsSync(key: Key, value: Value, expected: Value | undefined, options?: WriteOptions): boolean {
-    return this.#engine.putIfEqualsSync(key, value, expected, options)
+    return this.#engine.writes.putIfEqualsSync(key, value, expected, options)
   }
 
   /**
@@ -201,12 +199,12 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
    *   written then
    */
   increment(key: Key, by: bigint | number = 1n, options?: WriteOptions): Promise<bigint> {
-    return this.#engine.increment(key, by, options)
+    return this.#engine.writes.increment(key, by, options)
   }
 
   /** As `increment`, on the spot. */
   incrementSync(key: Key, by: bigint | number = 1n, options?: WriteOptions): bigint {
-    return this.#engine.incrementSync(key, by, options)
+    return this.#engine.writes.incrementSync(key, by, options)
   }
 
   /**
@@ -216,27 +214,27 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
    * @throws StoreError `ERR_INVALID_VALUE` when the range holds more; nothing is deleted then
    */
   deleteRange(start: Key, end: Key, options?: WriteOptions): Promise<void> {
-    return this.#engine.deleteRange({ gte: start, lt: end }, options)
+    return this.#engine.writes.deleteRange({ gte: start, lt: end }, options)
   }
 
   /** As `deleteRange`, on the spot. */
   deleteRangeSync(start: Key, end: Key, options?: WriteOptions): void {
-    this.#engine.deleteRangeSync({ gte: start, lt: end }, options)
+    this.#engine.writes.deleteRangeSync({ gte: start, lt: end }, options)
   }
 
   /** Deletes all keys that begin with `prefix`, as `deleteRange` does. */
   deletePrefix(prefix: Key, options?: WriteOptions): Promise<void> {
-    return this.#engine.deleteRange({ prefix }, options)
+    return this.#engine.writes.deleteRange({ prefix }, options)
   }
 
   /** As `deletePrefix`, on the spot. */
   deletePrefixSync(prefix: Key, options?: WriteOptions): void {
-    this.#engine.deleteRangeSync({ prefix }, options)
+    this.#engine.writes.deleteRangeSync({ prefix }, options)
   }
 
   /** The store as it is now, unchanging. Close it when done: `using snapshot = store.snapshot()`. */
   snapshot(): Snapshot<K> {
-    return this.#engine.snapshot() as Snapshot<Key> as Snapshot<K>
+    return this.#engine.reads.snapshot() as Snapshot<Key> as Snapshot<K>
   }
 
   /** Writes what is in memory to tables. */
@@ -261,7 +259,7 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
 
   /** Sizes, counts and costs. */
   stats(): StoreStats {
-    return this.#engine.stats()
+    return collectStats(this.#engine)
   }
 
   /** Listens to an event. */

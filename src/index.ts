@@ -1,0 +1,51 @@
+/**
+ * varve: an embeddable, ordered, durable key-value store for Node.js.
+ *
+ * ```ts
+ * import { Store } from 'varve'
+ *
+ * const store = await Store.open('./data')
+ * await store.put('user:1', { name: 'Ada', age: 36 })
+ * for (const [key, value] of store.scanPrefix('user:')) console.log(key, value)
+ * await store.close()
+ * ```
+ *
+ * @packageDocumentation
+ */
+export type { CompressionName } from './codec/compression.js'
+export type { Key } from './codec/key.js'
+export type { JsonValue, RecordValue, Value } from './codec/value.js'
+export { Batch, type BatchOperation, type WriteOptions } from './store/batch.js'
+export type { StallStats } from './store/back_pressure.js'
+export type {
+  BackgroundErrorEvent,
+  CompactionEvent,
+  DiskFullEvent,
+  FlushEvent,
+  LeakEvent,
+  RecoveryEvent,
+  StallEndEvent,
+  StallEvent,
+  StoreEvents,
+  WarningEvent,
+} from './store/events.js'
+export {
+  defaultOptions,
+  highPerformanceOptions,
+  lowMemoryOptions,
+  type ReadMode,
+  type StoreOptions,
+  type WalSync,
+} from './store/options.js'
+export { Reader, type ReadOptions } from './store/reader.js'
+export type { StoreLocation } from './store/recovery.js'
+export { type KeyRange, Scan, type ScanOptions } from './store/scan.js'
+export { Snapshot } from './store/snapshot.js'
+export type { LevelStats, StoreStats, StoreStatus } from './store/stats.js'
+export { type ByteKeyOptions, Store } from './store/store.js'
+export { type Clock, ManualClock, type Timer } from './util/clock.js'
+export { StoreError, type StoreErrorCode, type StoreErrorDetails } from './util/errors.js'
+export { FaultVfs } from './vfs/fault.js'
+export { memory, MemoryVfs } from './vfs/memory.js'
+export type { ProcessIdentity } from './vfs/process_identity.js'
+export type { OpenMode, Vfs, VfsFile, VfsStat, WorkerVfsSpec } from './vfs/vfs.js'
