@@ -61,7 +61,8 @@ export class Records {
     return value
   }
 
-  // A flat one-byte string, as a program gets it from the network or a parser. Joining strings would give a tree that each engine must flatten.
+  // A flat one-byte string, as a program gets it from the network or a parser. Joining strings would give a tree that each engine must
+  // flatten.
   #keyText(id: number): string {
     const bytes = this.#keyBytes
     let rest = id

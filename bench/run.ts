@@ -9,8 +9,9 @@
  * npm run bench:smoke                                 does everything run at all
  * ```
  *
- * Every run is a process of its own, and engines take turns (A B C A B C), so that a machine which slows down for a while slows all of them.
- * Reads use a store that a first process filled and compacted. Tables show medians, and half the spread where there is more than one round.
+ * Every run is a process of its own, and engines take turns (A B C A B C), so that a machine which slows down for a while slows all of
+ * them. Reads use a store that a first process filled and compacted. Tables show medians, and half the spread where there is more than one
+ * round.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -37,7 +38,8 @@ interface Settings {
   readonly output: string
 }
 
-const USAGE = `usage: npm run bench -- [--workload NAME]... [--engine NAME]... [--rounds N] [--records N] [--seconds S] [--seed N] [--output FILE]
+const USAGE = `usage: npm run bench -- [--workload NAME]... [--engine NAME]... [--rounds N] [--records N] [--seconds S] [--seed N]
+                        [--output FILE]
 workloads: ${[...workloads.keys()].join(', ')}
 engines:   ${ENGINE_NAMES.join(', ')}`
 
@@ -132,9 +134,8 @@ async function main(): Promise<void> {
     const { results, failures } = await runAll(settings, available, folder)
     const { cpu, cores, memoryBytes, system } = thisMachine()
     console.log(`\n${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${system}, Node ${process.version}`)
-    console.log(
-      `${settings.records.toLocaleString('en')} records, ${settings.rounds} rounds; fills survive the death of the process, not of the machine\n`,
-    )
+    console.log(`${settings.records.toLocaleString('en')} records, ${settings.rounds} rounds`)
+    console.log('Acknowledged writes survive the death of the process, not that of the machine.\n')
     console.log(mainTable(results, available))
     console.log(`\n${detailTable(results, available)}`)
     console.log(

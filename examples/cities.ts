@@ -1,5 +1,6 @@
 /**
- * A tour of varve on real data: the cities of the world with at least a thousand inhabitants. Read it from top to bottom; `npm run demo` runs it.
+ * A tour of varve on real data: the cities of the world with at least a thousand inhabitants. `npm run demo` runs it; read it from top to
+ * bottom.
  *
  * ```
  * npm run demo                        every city, in a temporary folder
@@ -67,7 +68,7 @@ async function load(store: Store, cities: readonly City[]): Promise<void> {
   const start = performance.now()
   let done = 0
   for (const chunk of inChunks(cities, 1000)) {
-    // Single writes. Those that are under way together reach the log together, so this is fast; each promise still stands for its own write.
+    // Single writes. Those that are under way together reach the log together; each promise still stands for its own write.
     await Promise.all(chunk.map((city) => store.putRecord(cityKey(city), city)))
 
     // Counters: read, add and write in one step that no other write can come between.
@@ -115,7 +116,7 @@ async function readOneCity(store: Store): Promise<void> {
 async function listCountry(store: Store, country: string): Promise<void> {
   const names: string[] = []
   let population = 0
-  // A scan sees the store as it was when the scan began. `for await` reads from disk without holding up the event loop; a plain `for` works, too.
+  // A scan sees the store as it was when the scan began. `for await` never holds up the event loop; a plain `for` works, too.
   for await (const [, value] of store.scanPrefix(`city:${country}:`)) {
     const city = value as City
     names.push(city.name)
@@ -163,7 +164,7 @@ async function meetAnError(store: Store): Promise<void> {
 
 // ── Crashing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Starts a process that loads the cities again, kills it when it has reported `killAfter` writes, and returns the keys that it had reported. */
+/** Starts a process that loads the cities again, kills it once it has reported `killAfter` writes, and returns the keys it reported. */
 async function loadAndKill(
   dir: string,
   reportPath: string,

@@ -1,9 +1,9 @@
 /**
- * The examples of README.md and `docs/` are programs: each block that opens with three backticks and `ts run` is compiled against the package as
- * built, and run in an empty folder.
+ * The examples of README.md and `docs/` are programs: each block that opens with three backticks and `ts run` is compiled against the
+ * package as built, and run in an empty folder.
  *
- * A comment `// prints <text>` states what the program prints; all such comments of a block, in order, are its whole output. A block may follow
- * another without repeating its imports: imports of earlier blocks of the page that a block lacks are put before it.
+ * A comment `// prints <text>` states what the program prints; all such comments of a block, in order, are its whole output. A block may
+ * follow another without repeating its imports: imports of earlier blocks of the page that a block lacks are put before it.
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

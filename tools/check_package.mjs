@@ -1,4 +1,5 @@
-// Checks the package as it would be published: what is in it, how it is described, and that it works where nothing optional can be installed.
+// Checks the package as it would be published: what is in it, how it is described, and that it works where nothing optional can be
+// installed.
 //
 //   node tools/check_package.mjs
 //
