@@ -9,9 +9,7 @@
  */
 import { compareBytes } from '../codec/bytes.js'
 import type { TableMeta } from '../sstable/table_meta.js'
-
-/** Number of levels of the tree: 0 to 6. */
-export const LEVEL_COUNT = 7
+import { LEVEL_COUNT } from '../version/version.js'
 
 /** The deepest level. */
 export const LAST_LEVEL: number = LEVEL_COUNT - 1
