@@ -1,0 +1,153 @@
+/**
+ * Which files are in use, and which may be deleted.
+ *
+ * A table file is named by versions, and by jobs that protect it. The registry counts. The manifest holds a reference on the version that is
+ * durable, and lets go of the one before only when the edit between them is durable; so a count of zero means that neither a reader nor what a crash would
+ * bring back needs the file. Logs are needed from the manifest's log number on.
+ *
+ * Invariants
+ * 1. A file is deleted only after its count has been above zero and has come back to zero; so files that a running job writes, which
+ *    nobody has named yet, are safe.
+ * 2. While the manifest's state on disk is in doubt (`suspendDeletion`), nothing is deleted.
+ * 3. A deletion that fails is no failure of the store: it is reported, and tried again with the next ones.
+ */
+import { tableFileName } from '../sstable/format.js'
+import { assert } from '../util/assert.js'
+import { systemCode } from '../util/errors.js'
+import { joinPath } from '../vfs/io.js'
+import type { Vfs } from '../vfs/vfs.js'
+import { logFileName } from '../wal/format.js'
+import { listNumberedFiles } from './directory.js'
+import type { Version } from './version.js'
+
+/** What the registry tells. */
+export interface FileRegistryListener {
+  /** Files wait for `deleteObsoleteSync`. */
+  onObsolete?(): void
+  /** A table is about to be deleted: close its reader and drop its blocks. */
+  onDeleteTable?(fileNumber: number): void
+  /** A file could not be deleted. */
+  onDeleteError?(path: string, error: unknown): void
+}
+
+/** Counts references on files, and deletes those that nobody needs. */
+export class FileRegistry {
+  /** Set by the store. */
+  listener: FileRegistryListener = {}
+  readonly #vfs: Vfs
+  readonly #dir: string
+  readonly #isReadOnly: boolean
+  readonly #tableCounts = new Map<number, number>()
+  readonly #tracked = new WeakSet<Version>()
+  #obsoleteTables: number[] = []
+  #obsoleteLogs: number[] = []
+  #isSuspended = false
+
+  constructor(vfs: Vfs, dir: string, isReadOnly: boolean) {
+    this.#vfs = vfs
+    this.#dir = dir
+    this.#isReadOnly = isReadOnly
+  }
+
+  /** Counts the tables of a version until its last reference is dropped. Doing so again changes nothing. */
+  track(version: Version): void {
+    if (this.#tracked.has(version)) return
+    this.#tracked.add(version)
+    for (const tables of version.levels) for (const { fileNumber } of tables) this.protect(fileNumber)
+    version.onRelease = (released) => {
+      for (const tables of released.levels) for (const { fileNumber } of tables) this.release(fileNumber)
+    }
+  }
+
+  /**
+   * After an edit has become durable: `version` is what readers see from now on, and logs below `logNumber` are in tables. The version has a
+   * reference by now.
+   */
+  installed(version: Version, logNumber?: number): void {
+    this.track(version)
+    if (logNumber !== undefined) this.dropLogsBelow(logNumber)
+    this.deleteObsoleteSync()
+  }
+
+  /** Keeps a table file from being deleted, until `release`. */
+  protect(fileNumber: number): void {
+    this.#tableCounts.set(fileNumber, (this.#tableCounts.get(fileNumber) ?? 0) + 1)
+  }
+
+  /** Undoes one `protect`. The file is obsolete when nothing else names it. */
+  release(fileNumber: number): void {
+    const count = this.#tableCounts.get(fileNumber)
+    assert(count !== undefined, 'a file is released as often as it was named')
+    if (count > 1) {
+      this.#tableCounts.set(fileNumber, count - 1)
+      return
+    }
+    this.#tableCounts.delete(fileNumber)
+    this.#obsoleteTables.push(fileNumber)
+    this.listener.onObsolete?.()
+  }
+
+  /** Whether anything names this table. */
+  isTableLive(fileNumber: number): boolean {
+    return this.#tableCounts.has(fileNumber)
+  }
+
+  /** Logs below `logNumber` are in tables, durably. */
+  dropLogsBelow(logNumber: number): void {
+    // The folder is asked, and no list of logs kept, because a log that were missing on the list would stay for ever.
+    const waiting = new Set(this.#obsoleteLogs)
+    for (const log of listNumberedFiles(this.#vfs, this.#dir).logs) {
+      if (log < logNumber && !waiting.has(log)) this.#obsoleteLogs.push(log)
+    }
+    if (this.#obsoleteLogs.length > waiting.size) this.listener.onObsolete?.()
+  }
+
+  /** Files that wait to be deleted. */
+  get obsoleteCount(): number {
+    return this.#obsoleteTables.length + this.#obsoleteLogs.length
+  }
+
+  /** Deletes nothing until `resumeDeletion`. */
+  suspendDeletion(): void {
+    this.#isSuspended = true
+  }
+
+  /** Undoes `suspendDeletion`. */
+  resumeDeletion(): void {
+    this.#isSuspended = false
+  }
+
+  /** Deletes up to `limit` obsolete files and returns how many are gone. What cannot be deleted stays for the next call. */
+  deleteObsoleteSync(limit = Infinity): number {
+    if (this.#isSuspended || this.#isReadOnly) return 0
+    let tried = 0
+    let deleted = 0
+    for (let i = Math.min(limit, this.#obsoleteLogs.length); i > 0; i--, tried++) {
+      const logNumber = this.#obsoleteLogs.shift()!
+      if (this.#deleteSync(logFileName(logNumber))) deleted++
+      else this.#obsoleteLogs.push(logNumber)
+    }
+    for (let i = Math.min(limit - tried, this.#obsoleteTables.length); i > 0; i--) {
+      const fileNumber = this.#obsoleteTables.shift()!
+      // A table may have been named again since: by a job that moved it.
+      if (this.#tableCounts.has(fileNumber)) continue
+      this.listener.onDeleteTable?.(fileNumber)
+      if (this.#deleteSync(tableFileName(fileNumber))) deleted++
+      else this.#obsoleteTables.push(fileNumber)
+    }
+    return deleted
+  }
+
+  /** Whether the file is gone. */
+  #deleteSync(name: string): boolean {
+    const path = joinPath(this.#dir, name)
+    try {
+      this.#vfs.unlinkSync(path)
+      return true
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return true
+      this.listener.onDeleteError?.(path, error)
+      return false
+    }
+  }
+}

@@ -1,0 +1,436 @@
+/**
+ * The manifest: the durable record of which tables make up the store. Writing and opening; the bytes stand in `manifest_format.ts` and `version_edit.ts`,
+ * replaying in `manifest_reader.ts`, the story in `docs/manifest.md`.
+ *
+ * An edit is appended in this order:
+ *
+ *   1. the folder is synced, if the edit names tables that are new: their names are durable before a record names them
+ *   2. the edit is written, and the manifest synced
+ *   3. a seal is written, not synced: it claims that the edit is durable
+ *   4. only now the edit counts; the caller is told, and files may go
+ *
+ * When the file has grown to a multiple of its snapshot, it is rolled over:
+ *
+ *   1. header and snapshot are written to a new file, the file synced, the folder synced
+ *   2. `CURRENT.tmp` is written and synced, renamed to `CURRENT`, the folder synced
+ *   3. the first seal is written, so a sealed manifest has a durable `CURRENT`
+ *   4. the old manifest is deleted
+ *
+ * **No crash looks like damage.** Let `s` be the end of the last edit whose sync came back. When power fails, the bytes below `s` are intact, and the unsynced
+ * ones are the seal of that edit and the edit that was being written. Both claim at most `s`. The first invalid record lies at `s` or later. So no
+ * claim exceeds its offset, and the rule of `record_reader.ts` calls it torn. A new manifest is not named by a durable `CURRENT` before its header and
+ * snapshot are durable, and the old one is deleted only afterwards; so whichever `CURRENT` a crash leaves names a whole manifest. And what
+ * is cut was never reported to be durable.
+ *
+ * **What is read is not yet durable.** After the death of a process alone, a record can be in the page cache and not on the disk; and if the sync
+ * of the dead process had failed, syncing the file again may succeed without writing it. Recovery therefore does not act on an edit without a seal: unless
+ * the store is opened read-only, it rolls over, which writes everything to a new file. A torn tail is treated in the same way, so no manifest is
+ * appended to behind garbage.
+ *
+ * **Failures.** A failed sync, or a write that failed for another reason than a full disk, leaves it unknown whether the edit will be there after
+ * a crash: the manifest refuses everything and no file is deleted until `rollOver` has put a new file in force. A full disk is no such case: an incomplete
+ * record at the end of a file is never valid, so the edit is not there; the next `append` rolls over first. When the folder cannot be synced after `CURRENT`
+ * was switched, nothing can be known any more, and the manifest stays broken.
+ */
+import { randomBytes } from 'node:crypto'
+import { assert } from '../util/assert.js'
+import { corruption, StoreError, systemCode } from '../util/errors.js'
+import { step, type Task } from '../util/task.js'
+import { joinPath, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
+import type { Vfs, VfsFile } from '../vfs/vfs.js'
+import { RECORD_HEADER_BYTES, sealRecord } from '../wal/format.js'
+import { currentManifestSync, prepareCurrent, switchCurrentSync } from './current_file.js'
+import { listNumberedFiles, sweepDirectorySync } from './directory.js'
+import { CURRENT_NAME, CURRENT_TEMPORARY_NAME, manifestFileName, parseFileName } from './file_names.js'
+import { FileRegistry } from './file_registry.js'
+import { MANIFEST_HEADER_BYTES, manifestSalt, STORE_ID_BYTES, writeManifestHeader } from './manifest_format.js'
+import { INITIAL_STATE, type ManifestContent, type ManifestState, nextState, readManifest } from './manifest_reader.js'
+import { tableFileName } from '../sstable/format.js'
+import { Version } from './version.js'
+import { encodeEdit, type VersionEdit } from './version_edit.js'
+
+/** A manifest is rolled over when it exceeds this, and `ROLL_OVER_FACTOR` times its snapshot. */
+const ROLL_OVER_BYTES_MIN: number = 64 * 1024
+const ROLL_OVER_FACTOR = 4
+
+/** What recovery found. */
+export interface ManifestRecovery {
+  readonly manifest: Manifest
+  /** The version in force; `manifest.version` until the first edit. */
+  readonly version: Version
+  readonly state: ManifestState
+  /** Logs in the folder that are needed, ascending. */
+  readonly logNumbers: readonly number[]
+  /** Edits replayed, the snapshot included. */
+  readonly edits: number
+  /** Bytes of an edit that a crash cut short. */
+  readonly tornBytes: number
+  /** Whether the manifest had no clean end and was written anew. */
+  readonly isRolledOver: boolean
+}
+
+/** The open manifest of a store. */
+export class Manifest {
+  /** Random id of the store. */
+  readonly storeId: Buffer
+  /** Files in use. */
+  readonly files: FileRegistry
+  readonly #vfs: Vfs
+  readonly #dir: string
+  readonly #isReadOnly: boolean
+  #version: Version
+  #state: ManifestState
+  #manifestNumber: number
+  /** Greatest manifest number in the folder. */
+  #greatestNumber: number
+  #file: VfsFile | undefined
+  /** End of the last record. */
+  #offset = 0
+  #syncedOffset = 0
+  #rollOverBytes = ROLL_OVER_BYTES_MIN
+  /** Bytes of unknown content may lie at the end of the file: roll over before the next edit. */
+  #isTailUnknown = false
+  #failure: unknown
+  #isLost = false
+  #isBusy = false
+
+  private constructor(vfs: Vfs, dir: string, isReadOnly: boolean, storeId: Buffer, version: Version, state: ManifestState, number: number) {
+    this.#vfs = vfs
+    this.#dir = dir
+    this.#isReadOnly = isReadOnly
+    this.storeId = storeId
+    this.files = new FileRegistry(vfs, dir, isReadOnly)
+    this.#version = version
+    this.#state = state
+    this.#manifestNumber = number
+    this.#greatestNumber = number
+    this.files.track(version)
+    version.ref()
+  }
+
+  /**
+   * Creates a store without tables in a folder that is there and holds none, removing what an unfinished creation left.
+   *
+   * @param options.storeId 16 bytes that no other store has; random by default.
+   */
+  static *create(vfs: Vfs, dir: string, options: { readonly storeId?: Uint8Array } = {}): Task<Manifest> {
+    for (const name of vfs.readdirSync(dir)) {
+      const kind = parseFileName(name)?.kind
+      assert(kind !== 'current' && kind !== 'log' && kind !== 'table', 'a store is not created over another one')
+      if (kind === 'manifest' || kind === 'temporary') vfs.unlinkSync(joinPath(dir, name))
+    }
+    const storeId = Buffer.from(options.storeId ?? randomBytes(STORE_ID_BYTES))
+    const manifest = new Manifest(vfs, dir, false, storeId, Version.empty(), INITIAL_STATE, 0)
+    yield* manifest.rollOver()
+    return manifest
+  }
+
+  /**
+   * Opens the manifest in force.
+   *
+   * @throws StoreError `ERR_NOT_A_STORE` when there is none and never was; `ERR_CORRUPTION` when it, `CURRENT` or a table is missing or
+   * damaged; `ERR_FORMAT_VERSION` when a newer version wrote it.
+   */
+  static *recover(vfs: Vfs, dir: string, options: { readonly readOnly?: boolean } = {}): Task<ManifestRecovery> {
+    const isReadOnly = options.readOnly === true
+    const present = listNumberedFiles(vfs, dir)
+    const manifestNumber = currentManifestSync(vfs, dir)
+    if (manifestNumber === undefined) {
+      if (present.logs.length > 0 || present.tables.size > 0) throw corruption('CURRENT is missing', joinPath(dir, CURRENT_NAME))
+      throw new StoreError('ERR_NOT_A_STORE', `${dir} holds no store`, { path: dir })
+    }
+    const file = openManifest(vfs, joinPath(dir, manifestFileName(manifestNumber)), isReadOnly)
+    try {
+      const content = yield* readManifest(file, manifestNumber)
+      for (const tables of content.version.levels) {
+        for (const { fileNumber } of tables) {
+          if (!present.tables.has(fileNumber)) throw corruption('a table is missing', joinPath(dir, tableFileName(fileNumber)))
+        }
+      }
+      let greatest = present.logs.at(-1) ?? 0
+      for (const table of present.tables) if (table > greatest) greatest = table
+      const state = { ...content.state, nextFileNumber: Math.max(content.state.nextFileNumber, greatest + 1) }
+      const manifest = new Manifest(vfs, dir, isReadOnly, content.storeId, content.version, state, manifestNumber)
+      manifest.#greatestNumber = present.manifests.at(-1)!
+      const isRolledOver = yield* manifest.#resume(file, content)
+      const logNumbers = present.logs.filter((log) => log >= state.logNumber)
+      const { version, edits, tornBytes } = content
+      return { manifest, version, state, logNumbers, edits, tornBytes, isRolledOver }
+    } catch (error) {
+      file.closeSync()
+      throw error
+    }
+  }
+
+  /** The version in force: that of the last edit that is durable. */
+  get version(): Version {
+    return this.#version
+  }
+
+  /** What is known beside the tables, as of the last edit that is durable. */
+  get state(): ManifestState {
+    return this.#state
+  }
+
+  /** Number of the manifest file in force. */
+  get manifestNumber(): number {
+    return this.#manifestNumber
+  }
+
+  /** Bytes of the manifest file in force. */
+  get fileBytes(): number {
+    return this.#offset
+  }
+
+  /** Whether edits are refused until `rollOver` succeeds. */
+  get isBroken(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /**
+   * Makes an edit durable and gives the version after it. One at a time.
+   *
+   * @throws StoreError `ERR_DISK_FULL`: the edit was not made and can be tried again; the files it names must stay until then or be given up
+   * by the caller. Any other error leaves it unknown whether the edit was made: keep all files, and open the store again.
+   */
+  *append(edit: VersionEdit): Task<Version> {
+    this.#begin()
+    try {
+      if (this.#failure !== undefined) throw this.#refusal()
+      const version = this.#version.applyEdit(edit)
+      const state = nextState(this.#state, edit)
+      const known = new Set(edit.removed.map((table) => table.fileNumber))
+      if (edit.added.some(({ table }) => !known.has(table.fileNumber))) yield* this.#syncDir()
+      if (this.#isTailUnknown) yield* this.#rollOver()
+      yield* this.#write(encodeEdit({ ...edit, nextFileNumber: state.nextFileNumber }, RECORD_HEADER_BYTES))
+      this.#accept(version, state)
+      this.#writeSeal()
+      if (this.#offset > this.#rollOverBytes) yield* this.#rollOverEarly()
+      return version
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /**
+   * Writes a snapshot to a new manifest file and puts it in force. After a failed `append` this is the way to go on: the edit that failed is
+   * then certainly not made.
+   */
+  *rollOver(): Task<void> {
+    this.#begin()
+    try {
+      if (this.#isLost) throw this.#refusal()
+      yield* this.#rollOver()
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /**
+   * Deletes what an earlier process left in the folder and nothing refers to; see `sweepDirectorySync`. For opening only, after the logs have
+   * been read.
+   *
+   * @returns names of the deleted files.
+   */
+  sweepSync(): string[] {
+    assert(!this.#isReadOnly, 'a read-only store deletes nothing')
+    const live = {
+      isTableLive: (fileNumber: number) => this.files.isTableLive(fileNumber),
+      logNumber: this.#state.logNumber,
+      manifestNumber: this.#manifestNumber,
+    }
+    return sweepDirectorySync(this.#vfs, this.#dir, live, (path, error) => this.files.listener.onDeleteError?.(path, error))
+  }
+
+  /** Closes the file. The files of the store stay referenced. */
+  closeSync(): void {
+    this.#file?.closeSync()
+  }
+
+  /** Goes on with a file that was read; `true` when it had to be replaced. */
+  *#resume(file: VfsFile, content: ManifestContent): Task<boolean> {
+    this.#file = file
+    this.#offset = content.validBytes
+    this.#syncedOffset = content.syncedOffset
+    this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * this.#snapshot().length)
+    if (this.#isReadOnly || (content.isSealed && content.tornBytes === 0)) return false
+    yield* this.#rollOver()
+    return true
+  }
+
+  #begin(): void {
+    assert(!this.#isBusy, 'the manifest is changed by one task at a time')
+    if (this.#isReadOnly) throw new StoreError('ERR_READ_ONLY', 'this store was opened with readOnly: open it without to write')
+    this.#isBusy = true
+  }
+
+  #accept(version: Version, state: ManifestState): void {
+    const before = this.#version
+    this.files.track(version)
+    version.ref()
+    this.#version = version
+    this.#state = state
+    before.unref()
+  }
+
+  /** Writes and syncs a record whose header is left free. */
+  *#write(record: Buffer): Task<void> {
+    const file = this.#file!
+    sealRecord(record, 0, record.length, this.#manifestNumber, this.#offset, this.#syncedOffset, manifestSalt(this.storeId))
+    try {
+      writeFullySync(file, record, 0, record.length, this.#offset)
+    } catch (error) {
+      if (isDiskFull(error)) this.#isTailUnknown = true
+      else this.#fail(error)
+      throw error
+    }
+    try {
+      yield* step(syncStep(file))
+    } catch (error) {
+      this.#fail(error)
+      // A full disk that shows only now is as bad as any other failure: the record may be on the disk.
+      const message = `could not make an edit of ${file.path} durable; whether it was made shows when the store is opened again`
+      throw isDiskFull(error) ? new StoreError('ERR_IO', message, { path: file.path, cause: error }) : error
+    }
+    this.#offset += record.length
+    this.#syncedOffset = this.#offset
+  }
+
+  /** Claims that all edits are durable. Failing to is no failure: it costs a roll-over. */
+  #writeSeal(): void {
+    const seal = Buffer.alloc(RECORD_HEADER_BYTES)
+    sealRecord(seal, 0, seal.length, this.#manifestNumber, this.#offset, this.#syncedOffset, manifestSalt(this.storeId))
+    try {
+      writeFullySync(this.#file!, seal, 0, seal.length, this.#offset)
+      this.#offset += seal.length
+    } catch {
+      this.#isTailUnknown = true
+    }
+  }
+
+  /** Rolls over because the file has become long. If that fails before `CURRENT` is touched, the file serves for a while longer. */
+  *#rollOverEarly(): Task<void> {
+    try {
+      yield* this.#rollOver()
+    } catch {
+      this.#rollOverBytes = this.#offset + ROLL_OVER_BYTES_MIN
+    }
+  }
+
+  *#rollOver(): Task<void> {
+    const number = ++this.#greatestNumber
+    const path = joinPath(this.#dir, manifestFileName(number))
+    const content = this.#snapshot(number)
+    const file = this.#vfs.openSync(path, 'create')
+    try {
+      writeFullySync(file, content, 0, content.length, 0)
+      yield* step(syncStep(file))
+      yield* this.#syncDir()
+      yield* prepareCurrent(this.#vfs, this.#dir, number)
+      this.#switchCurrent()
+    } catch (error) {
+      file.closeSync()
+      // What may be in force is left alone.
+      if (this.#isLost) throw error
+      this.#unlink(manifestFileName(number))
+      this.#unlink(CURRENT_TEMPORARY_NAME)
+      throw error
+    }
+    try {
+      yield* this.#syncDir()
+    } catch (error) {
+      file.closeSync()
+      throw error
+    }
+    this.#moveTo(file, number, content.length)
+  }
+
+  /** Goes on in a new manifest that is in force. */
+  #moveTo(file: VfsFile, number: number, length: number): void {
+    const oldName = manifestFileName(this.#manifestNumber)
+    const oldFile = this.#file
+    this.#file = file
+    this.#manifestNumber = number
+    this.#offset = length
+    this.#syncedOffset = length
+    this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * length)
+    this.#isTailUnknown = false
+    this.#failure = undefined
+    this.#writeSeal()
+    this.files.resumeDeletion()
+    if (oldFile === undefined) return
+    oldFile.closeSync()
+    this.#unlink(oldName)
+  }
+
+  /** Renames `CURRENT.tmp` to `CURRENT`. When that fails and has changed something all the same, the manifest is lost. */
+  #switchCurrent(): void {
+    try {
+      switchCurrentSync(this.#vfs, this.#dir)
+    } catch (error) {
+      this.#isLost = (currentManifestSync(this.#vfs, this.#dir) ?? 0) !== this.#manifestNumber
+      if (this.#isLost) this.#fail(error)
+      throw error
+    }
+  }
+
+  /** Makes the names in the folder durable. A folder cannot be replaced by another one, so a failure is final. */
+  *#syncDir(): Task<void> {
+    try {
+      yield* step(syncDirStep(this.#vfs, this.#dir))
+    } catch (error) {
+      this.#isLost = true
+      this.#fail(error)
+      throw error
+    }
+  }
+
+  /** Header and snapshot of a manifest with this number. */
+  #snapshot(manifestNumber = this.#manifestNumber): Buffer {
+    const { logNumber, nextFileNumber, lastSequence, compactPointers } = this.#state
+    const edit = {
+      logNumber,
+      nextFileNumber,
+      lastSequence,
+      added: this.#version.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
+      removed: [],
+      compactPointers: compactPointers.flatMap((key, level) => (key === undefined ? [] : [{ level, key }])),
+    }
+    const content = encodeEdit(edit, MANIFEST_HEADER_BYTES + RECORD_HEADER_BYTES)
+    writeManifestHeader(content, manifestNumber, this.storeId)
+    sealRecord(content, MANIFEST_HEADER_BYTES, content.length, manifestNumber, MANIFEST_HEADER_BYTES, 0, manifestSalt(this.storeId))
+    return content
+  }
+
+  #unlink(name: string): void {
+    const path = joinPath(this.#dir, name)
+    try {
+      this.#vfs.unlinkSync(path)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') this.files.listener.onDeleteError?.(path, error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error
+    this.files.suspendDeletion()
+  }
+
+  #refusal(): StoreError {
+    const message = `the manifest of ${this.#dir} takes no more edits: an earlier one failed`
+    return new StoreError('ERR_BACKGROUND', message, { path: this.#dir, cause: this.#failure })
+  }
+}
+
+function openManifest(vfs: Vfs, path: string, isReadOnly: boolean): VfsFile {
+  try {
+    return vfs.openSync(path, isReadOnly ? 'read' : 'update')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') throw corruption('the manifest that CURRENT names is missing', path)
+    throw error
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'ERR_DISK_FULL'
+}
