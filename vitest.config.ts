@@ -1,10 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
+/** Sweeps over everything take minutes; see `npm run test:long`. */
+const timeoutMs = process.env['VARVE_TEST_LONG'] === undefined ? 60_000 : 600_000
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
   },
 })
