@@ -48,7 +48,7 @@ export function collectStats(engine: Engine): StoreStats {
       bytes: frozen.reduce((sum, memtable) => sum + memtable.usedBytes, 0),
     },
     levels,
-    tables: { count: tableCount, open: tables.openCount, bytes: tableBytes },
+    tables: { count: tableCount, open: tables.openTables, bytes: tableBytes },
     cache: {
       capacityBytes: cache.capacityBytes,
       usedBytes: cache.usedBytes,
@@ -60,9 +60,9 @@ export function collectStats(engine: Engine): StoreStats {
     memory: {
       memtables: arenaBytes,
       cachedBlocks: cache.usedBytes,
-      tableMetadata: tables.metadataBytes,
+      tableMetadata: tables.memoryBytes,
       writeBuffers: writeBufferBytes,
-      total: arenaBytes + cache.usedBytes + tables.metadataBytes + writeBufferBytes,
+      total: arenaBytes + cache.usedBytes + tables.memoryBytes + writeBufferBytes,
     },
     wal: { records: logs.recordCount, bytes: logs.writtenBytes, syncs: logs.syncCount },
     flushes: { count: jobs?.flushes ?? 0, bytes: flushedBytes, timeMs: jobs?.flushMs ?? 0 },
@@ -77,6 +77,7 @@ export function collectStats(engine: Engine): StoreStats {
       write: queue.userBytes === 0 ? 0 : (logs.writtenBytes + flushedBytes + compactedBytes) / queue.userBytes,
       space: deepestBytes === 0 ? 0 : tableBytes / deepestBytes,
     },
+    recovery: engine.recovery,
     stalls: engine.pressure.stats(),
     snapshots: engine.openReaders.count('snapshot'),
     scans: engine.openReaders.count('scan'),

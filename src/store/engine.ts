@@ -22,8 +22,7 @@ import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
 import { assert } from '../util/assert.js'
 import { StoreError, ioError } from '../util/errors.js'
-import { type Task, runTask, runTaskSync } from '../util/task.js'
-import type { FileRegistry } from '../version/file_registry.js'
+import type { Task } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
 import type { StoreLock } from '../vfs/lock.js'
@@ -31,7 +30,7 @@ import type { Vfs } from '../vfs/vfs.js'
 import { OperationReader } from '../wal/operations.js'
 import { BackPressure } from './back_pressure.js'
 import { type CommitHost, CommitQueue } from './commit_queue.js'
-import { StoreEmitter, type StoreEvents } from './events.js'
+import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
 import { KeepAlive } from './keep_alive.js'
 import { LogSet } from './log_set.js'
 import { LoopTurn } from './loop_turn.js'
@@ -58,18 +57,25 @@ interface SlotFlush extends FlushRequest {
   readonly slot: MemtableSlot
 }
 
+/** A memtable that was filled from logs. */
+export interface RecoveredMemtable {
+  readonly memtable: Memtable
+  readonly firstLog: number
+  readonly lastSequence: number
+}
+
 /** What opening a store has found and made; see `recovery.ts`. */
 export interface EngineParts {
   readonly options: ResolvedOptions
   readonly path: string
   readonly lock: StoreLock | undefined
   readonly manifest: Manifest
-  readonly registry: FileRegistry
-  readonly version: Version
   readonly blockCache: BlockCache
   readonly tables: TableCache
   /** Memtables filled from the logs, newest first; at least one, and only the first is not frozen. */
-  readonly memtables: readonly { readonly memtable: Memtable; readonly firstLog: number; readonly lastSequence: number }[]
+  readonly memtables: readonly RecoveredMemtable[]
+  /** Whether what was recovered must become a table before anything written later is called durable. */
+  readonly mustFlush: boolean
   readonly lastSequence: number
   readonly nextFileNumber: number
   readonly makeScheduler: (engine: Engine) => Scheduler<SlotFlush>
@@ -91,10 +97,11 @@ export class Engine implements CommitHost {
   readonly scheduler: Scheduler<SlotFlush> | undefined
   view: ReadView
   visibleSequence: number
+  /** What opening found in the logs. */
+  recovery: RecoveryEvent = { logs: 0, records: 0, tornBytes: 0, damagedBytes: 0 }
   readonly #vfs: Vfs
   readonly #lock: StoreLock | undefined
   readonly #manifest: Manifest
-  readonly #registry: FileRegistry
   readonly #keepAlive = new KeepAlive()
   readonly #operations = new OperationReader()
   readonly #spareArenas: SharedArrayBuffer[] = []
@@ -109,6 +116,7 @@ export class Engine implements CommitHost {
   #isWaiting = false
   #isIdle = false
   #isIdleTimed = false
+  #isDeleting = false
   #closing: Promise<void> | undefined
 
   constructor(parts: EngineParts) {
@@ -118,7 +126,6 @@ export class Engine implements CommitHost {
     this.#vfs = options.vfs
     this.#lock = parts.lock
     this.#manifest = parts.manifest
-    this.#registry = parts.registry
     this.blockCache = parts.blockCache
     this.tables = parts.tables
     this.#nextFileNumber = parts.nextFileNumber
@@ -129,7 +136,7 @@ export class Engine implements CommitHost {
       slot.lastSequence = lastSequence
       return slot
     })
-    this.view = new ReadView(this.#slots, parts.version)
+    this.view = new ReadView([...this.#slots], parts.manifest.version)
     const { clock } = options
     const turn = new LoopTurn(clock)
     this.openReaders = new OpenReaders(clock, (kind, ageMs) => this.emit('leak', { kind, ageMs }))
@@ -139,14 +146,18 @@ export class Engine implements CommitHost {
       (event) => this.emit('stall', event),
       (event) => this.emit('stallEnd', event),
     )
+    const { files } = parts.manifest
     this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1))
     this.queue = new CommitQueue(this, this.logs, clock, turn, options.walSync, parts.lastSequence)
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)
     this.scheduler = options.readOnly ? undefined : parts.makeScheduler(this)
-    for (const slot of this.#slots.slice(1).reverse()) this.scheduler?.requestFlush({ slot, memtable: slot.memtable })
-    this.#updatePressure()
-    this.scheduler?.poke()
+    files.listener = {
+      onObsolete: () => this.#deleteObsolete(),
+      onDeleteTable: (fileNumber) => this.tables.evict(fileNumber),
+      onDeleteError: (path, error) => this.emit('warning', { message: `could not delete ${path}: ${String(error)}` }),
+    }
+    if (this.scheduler !== undefined) this.#startBackgroundWork(parts.mustFlush)
   }
 
   get status(): StoreStatus {
@@ -295,12 +306,11 @@ export class Engine implements CommitHost {
       ...(last === undefined ? {} : { lastSequence: last.lastSequence }),
       ...(logNumber === undefined ? {} : { logNumber }),
     }
-    yield* this.#manifest.append(edit)
-    const version = this.view.version.applyEdit(edit)
+    const version = yield* this.#manifest.append(edit)
     for (const { slot } of flushed) this.#slots.splice(this.#slots.indexOf(slot), 1)
     this.#replaceView(version)
     if (logNumber !== undefined) this.logs.retireBelow(logNumber)
-    this.#registry.installed(version, logNumber)
+    this.#manifest.files.installed(version, logNumber)
     this.#updatePressure()
     if (this.#isBackgroundFull) {
       this.#isBackgroundFull = false
@@ -434,6 +444,36 @@ export class Engine implements CommitHost {
     this.#manifest.closeSync()
     this.#lock?.releaseSync()
     this.emit('close')
+  }
+
+  #startBackgroundWork(mustFlush: boolean): void {
+    const scheduler = this.scheduler!
+    for (const slot of this.#slots.slice(1).reverse()) scheduler.requestFlush({ slot, memtable: slot.memtable })
+    if (mustFlush && this.#slots[0]!.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
+    const recovered = mustFlush ? this.#slots.slice(1) : []
+    const isLeft = (): boolean => recovered.some((slot) => this.#slots.includes(slot))
+    if (recovered.length > 0) {
+      this.logs.setFloor({
+        wait: async () => {
+          if (isLeft()) await scheduler.flushed()
+        },
+        waitSync: () => {
+          if (isLeft()) scheduler.flushedSync()
+        },
+      })
+    }
+    this.#updatePressure()
+    scheduler.poke()
+  }
+
+  /** Files are deleted a turn later: whoever let go of the last reference may be in the middle of something. */
+  #deleteObsolete(): void {
+    if (this.#isDeleting) return
+    this.#isDeleting = true
+    this.options.clock.nextTurn(() => {
+      this.#isDeleting = false
+      if (this.#state === 'open' || this.#state === 'full') this.#manifest.files.deleteObsoleteSync()
+    })
   }
 
   /** Freezes the active memtable and begins another, with its own log. */

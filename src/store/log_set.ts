@@ -16,6 +16,12 @@ import { RecordBuffer } from './record_buffer.js'
 /** With `walSync: 'none'`: bytes of records kept in the process before they are written to the operating system. */
 export const BUFFERED_LOG_BYTES_MAX: number = 64 * 1024
 
+/** Something that must become durable before the logs are synced, in both forms. */
+export interface DurableFloor {
+  wait(): Promise<void>
+  waitSync(): void
+}
+
 /** Writes records and syncs them. */
 export class LogSet {
   /** Records written. */
@@ -30,11 +36,9 @@ export class LogSet {
   #nextNumber: number
   #current: LogWriter | undefined
   #older: LogWriter[] = []
-  /** Closed when their pending syncs have come back. */
-  #retired: LogWriter[] = []
   readonly #buffered = new RecordBuffer()
   #bufferedSequence = 0
-  #asyncSyncs = 0
+  #floor: DurableFloor | undefined
 
   /**
    * @param firstNumber number of the first log that is made.
@@ -101,13 +105,22 @@ export class LogSet {
    */
   abandonFailedWrite(): void {
     const failed = this.#current
-    if (failed === undefined) return
+    if (failed === undefined || !failed.isBroken) return
     failed.truncateToLastRecordSync()
     this.roll(this.#allocateNumber())
   }
 
+  /**
+   * Sets what has to be durable before any record: operations that were recovered from logs of an earlier process. A sync of those logs would prove
+   * nothing, because an earlier sync of them may have failed unnoticed; they become durable as a table.
+   */
+  setFloor(floor: DurableFloor | undefined): void {
+    this.#floor = floor
+  }
+
   /** Makes all records durable, waiting for the disk on the spot. */
   syncSync(): void {
+    this.#floor?.waitSync()
     this.writeBuffered()
     for (const log of this.#older) {
       if (log.isSynced) continue
@@ -122,26 +135,21 @@ export class LogSet {
 
   /** Makes all records written so far durable, through the thread pool. */
   async sync(): Promise<void> {
+    await this.#floor?.wait()
     this.writeBuffered()
-    this.#asyncSyncs++
-    try {
-      for (const log of [...this.#older, ...(this.#current === undefined ? [] : [this.#current])]) {
-        if (log.isSynced) continue
-        this.syncCount++
-        await log.sync()
-      }
-    } finally {
-      this.#asyncSyncs--
-      this.#closeRetired()
+    for (const log of [...this.#older, ...(this.#current === undefined ? [] : [this.#current])]) {
+      // A log that was retired meanwhile is in a table.
+      if (log.isSynced || !this.#isHeld(log)) continue
+      this.syncCount++
+      await log.sync()
     }
   }
 
   /** Lets go of logs that no memtable needs. */
   retireBelow(number: number): void {
-    const stays: LogWriter[] = []
-    for (const log of this.#older) (log.logNumber < number ? this.#retired : stays).push(log)
-    this.#older = stays
-    this.#closeRetired()
+    const retired = this.#older.filter((log) => log.logNumber < number)
+    this.#older = this.#older.filter((log) => log.logNumber >= number)
+    for (const log of retired) log.closeSync()
   }
 
   /** At a clean close: syncs everything and marks the ends, so that damage can be told from a torn tail. */
@@ -153,10 +161,9 @@ export class LogSet {
 
   /** Closes all files. */
   closeSync(): void {
-    for (const log of [...this.#older, ...this.#retired]) log.closeSync()
+    for (const log of this.#older) log.closeSync()
     this.#current?.closeSync()
     this.#older = []
-    this.#retired = []
     this.#current = undefined
   }
 
@@ -178,10 +185,7 @@ export class LogSet {
     }
   }
 
-  #closeRetired(): void {
-    // A descriptor must not be closed while the thread pool syncs it: the number could be another file's by then.
-    if (this.#asyncSyncs > 0) return
-    for (const log of this.#retired) log.closeSync()
-    this.#retired = []
+  #isHeld(log: LogWriter): boolean {
+    return log === this.#current || this.#older.includes(log)
   }
 }

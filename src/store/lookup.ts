@@ -10,7 +10,10 @@
 import { compareBytes } from '../codec/bytes.js'
 import { hashKey } from '../codec/hash.js'
 import { KIND_DELETE } from '../codec/internal_key.js'
-import { type ReadContext, type TableCache, FOUND, NEEDS_IO, NOT_FOUND } from '../sstable/table_cache.js'
+import { NEEDS_IO } from '../codec/internal_iterator.js'
+import type { ReadContext } from '../sstable/read_context.js'
+import type { TableCache } from '../sstable/table_cache.js'
+import { FOUND, NOT_FOUND } from '../sstable/table_reader.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import type { ReadView } from './read_view.js'
 

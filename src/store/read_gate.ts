@@ -5,7 +5,7 @@
  * slow disk would hold the event loop for milliseconds. Which it will be cannot be known beforehand, so the gate goes by experience: it follows the mean
  * time of recent reads, and limits what reads may take of one turn of the loop. While the disk is slow an occasional read tries again.
  */
-import type { ReadStats } from '../sstable/read_stats.js'
+import type { ReadStats } from '../sstable/read_context.js'
 import type { LoopTurn } from './loop_turn.js'
 import type { ReadMode } from './options.js'
 
@@ -43,9 +43,9 @@ export class ReadGate {
     if (stats.blockingReads !== this.seenReads) this.learn()
     if (this.turnNumber !== this.turn.number) {
       this.turnNumber = this.turn.number
-      this.turnStartMs = stats.blockingMs
+      this.turnStartMs = stats.blockingReadMs
     }
-    if (this.meanMs < SLOW_READ_MS) return stats.blockingMs - this.turnStartMs < BLOCKED_MS_MAX
+    if (this.meanMs < SLOW_READ_MS) return stats.blockingReadMs - this.turnStartMs < BLOCKED_MS_MAX
     if (++this.sinceProbe < PROBE_EVERY) return false
     this.sinceProbe = 0
     return true
@@ -53,9 +53,9 @@ export class ReadGate {
 
   private learn(): void {
     const { stats } = this
-    const meanMs = (stats.blockingMs - this.seenMs) / (stats.blockingReads - this.seenReads)
+    const meanMs = (stats.blockingReadMs - this.seenMs) / (stats.blockingReads - this.seenReads)
     this.meanMs += (meanMs - this.meanMs) * WEIGHT
     this.seenReads = stats.blockingReads
-    this.seenMs = stats.blockingMs
+    this.seenMs = stats.blockingReadMs
   }
 }

@@ -7,11 +7,12 @@
 import { type Key, KeyScratch, decodeKeyString } from '../codec/key.js'
 import { type Value, decodeValue } from '../codec/value.js'
 import { mergeIterators } from '../iterator/merging.js'
-import { LevelIterator } from '../iterator/level.js'
-import { VisibleIterator } from '../iterator/visible.js'
-import type { InternalIterator } from '../codec/internal_iterator.js'
+import { LevelIterator } from '../iterator/level_iterator.js'
+import { VisibleIterator } from '../iterator/visible_iterator.js'
+import { type InternalIterator, NEEDS_IO } from '../codec/internal_iterator.js'
 import { ReadContext } from '../sstable/read_context.js'
-import { FOUND, NEEDS_IO, type TableCache } from '../sstable/table_cache.js'
+import type { TableCache } from '../sstable/table_cache.js'
+import { FOUND } from '../sstable/table_reader.js'
 import { StoreError } from '../util/errors.js'
 import { Lookup } from './lookup.js'
 import type { LoopTurn } from './loop_turn.js'
@@ -49,8 +50,8 @@ export class Reads implements ReadEngine {
     this.turn = turn
     this.gate = new ReadGate(readMode, source.tables.readStats, turn)
     this.lookup = new Lookup(source.tables)
-    this.blocking = new ReadContext({ mayBlock: true, verifyChecksums })
-    this.probing = new ReadContext({ mayBlock: false, verifyChecksums })
+    this.blocking = new ReadContext(true, verifyChecksums)
+    this.probing = new ReadContext(false, verifyChecksums)
   }
 
   /** Hot: guarded by `bench/micro/store.ts`. */
@@ -196,7 +197,7 @@ export class Reads implements ReadEngine {
   }
 
   private async findLater<T>(view: ReadView, key: Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
-    const context = new ReadContext({ mayBlock: false, verifyChecksums: this.source.options.verifyChecksums })
+    const context = new ReadContext(false, this.source.options.verifyChecksums)
     const { lookup } = this
     for (;;) {
       const status = lookup.find(view, key, key.length, sequence, context)
@@ -209,11 +210,7 @@ export class Reads implements ReadEngine {
     checkScanOptions(options)
     const { openReaders, view, options: settings } = this.source
     const range = encodeRange(options)
-    const context = new ReadContext({
-      mayBlock: true,
-      verifyChecksums: settings.verifyChecksums,
-      fillCache: options.fillCache !== false,
-    })
+    const context = new ReadContext(true, settings.verifyChecksums, options.fillCache !== false)
     view.reference()
     const state = new ScanState({
       sinceMs: settings.clock.nowMs(),

@@ -2,6 +2,7 @@
  * What `store.stats()` tells: sizes in bytes, counts, and what background work has cost.
  */
 import type { StallStats } from './back_pressure.js'
+import type { RecoveryEvent } from './events.js'
 
 /** One level of the tree. */
 export interface LevelStats {
@@ -63,6 +64,8 @@ export interface StoreStats {
     /** Bytes on disk per byte in the deepest level that holds data; 1 at best, 0 without tables. */
     readonly space: number
   }
+  /** What opening the store found in the logs. */
+  readonly recovery: RecoveryEvent
   readonly stalls: StallStats
   readonly snapshots: { readonly open: number; readonly oldestAgeMs: number }
   readonly scans: { readonly open: number; readonly oldestAgeMs: number }
