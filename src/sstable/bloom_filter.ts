@@ -1,0 +1,159 @@
+/**
+ * The bloom filter of a table: tells for most absent keys that they are absent, from one cache line and without reading a block.
+ *
+ * It is cache-line blocked (Putze, Sanders and Singler, "Cache-, hash- and space-efficient bloom filters", 2007), in the manner of RocksDB's
+ * FastLocalBloom: a key's hash chooses one line of 512 bits, and all probes of the key stay in it.
+ *
+ * | byte | size | field |
+ * |---|---|---|
+ * | 0 | 64 · n | lines |
+ * | 64 · n | 4 | number of lines, n |
+ * | 64 · n + 4 | 1 | probes per key, k |
+ *
+ * With h = `hashKey` of the user key, 32 bits:
+ *   line = floor(h · n / 2^32)
+ *   g_1 = h · 0x9e3779b1, g_(i+1) = g_i · 0x9e3779b1 (mod 2^32); probe i is bit (g_i >> 23) of the line: bit b is bit b & 7 of byte b >> 3
+ *
+ * Two keys of equal hash cannot be told apart. In a table of m keys an absent one shares its hash with a present one with probability
+ * m / 2^32: 0.00007 for 300,000 keys, 0.0007 for 3 million. The filter is sized so that lines and hashes together meet the wanted rate, unless
+ * equal hashes alone make more than half of it; then lines are sized for the half, and the rate comes out as half of what was wanted plus
+ * m / 2^32.
+ */
+import { readUint32, writeUint32 } from '../codec/bytes.js'
+import { assert } from '../util/assert.js'
+import { corruption } from '../util/errors.js'
+
+const LINE_BYTES = 64
+const LINE_BITS = 512
+const TAIL_BYTES = 5
+const MULTIPLIER = 0x9e3779b1
+const PROBES_MAX = 24
+/** More lines than a buffer can hold are never asked for: 1 GiB of filter. */
+const LINES_MAX = 16 * 1024 * 1024
+
+/** Shape of a filter. */
+export interface FilterShape {
+  readonly bitsPerKey: number
+  readonly probes: number
+}
+
+const shapes = new Map<number, FilterShape>()
+
+/** The smallest shape whose lines give a false-positive rate of at most `rate` (0.00001 to 0.99). */
+export function filterShape(rate: number): FilterShape {
+  let shape = shapes.get(rate)
+  if (shape === undefined) {
+    shape = computeShape(rate)
+    if (shapes.size > 100) shapes.clear()
+    shapes.set(rate, shape)
+  }
+  return shape
+}
+
+function computeShape(rate: number): FilterShape {
+  for (let bitsPerKey = 0.25; ; bitsPerKey += 0.25) {
+    // The best number of probes is near that of a plain filter, bits · ln 2, and never above it.
+    const probesMax = Math.min(PROBES_MAX, Math.max(1, Math.ceil(bitsPerKey * Math.LN2)))
+    for (let probes = probesMax; probes >= Math.max(1, probesMax - 4); probes--) {
+      if (expectedRate(bitsPerKey, probes) <= rate || bitsPerKey > 40) return { bitsPerKey, probes }
+    }
+  }
+}
+
+/** The expected false-positive rate: keys per line are Poisson distributed; with m of them a bit is set with 1 - (1 - 1/512)^(m · probes). */
+export function expectedRate(bitsPerKey: number, probes: number): number {
+  const mean = LINE_BITS / bitsPerKey
+  let rate = 0
+  let logProbability = -mean
+  const end = mean + 12 * Math.sqrt(mean) + 20
+  for (let keys = 0; keys <= end; keys++) {
+    if (keys > 0) logProbability += Math.log(mean / keys)
+    rate += Math.exp(logProbability) * (1 - (1 - 1 / LINE_BITS) ** (keys * probes)) ** probes
+  }
+  return rate
+}
+
+/** Collects the hashes of a table's keys and makes the filter of them. */
+export class BloomFilterBuilder {
+  private readonly rate: number
+  private hashes = new Uint32Array(1024)
+  private count = 0
+
+  /** @param rate wanted false-positive rate, above 0 and below 1 */
+  constructor(rate: number) {
+    this.rate = rate
+  }
+
+  /** Bytes that the filter will take. */
+  get estimatedBytes(): number {
+    return Math.ceil((this.count * filterShape(this.rate).bitsPerKey) / 8) + LINE_BYTES + TAIL_BYTES
+  }
+
+  /** Adds a key by its hash. */
+  add(hash: number): void {
+    if (this.count === this.hashes.length) {
+      const grown = new Uint32Array(2 * this.count)
+      grown.set(this.hashes)
+      this.hashes = grown
+    }
+    this.hashes[this.count++] = hash
+  }
+
+  /** The block's payload, in a buffer with room for `spareBytes` behind it. */
+  finish(spareBytes: number): { buffer: Buffer; length: number } {
+    const sharedHashRate = this.count / 0x1_0000_0000
+    const { bitsPerKey, probes } = filterShape(Math.max(this.rate - sharedHashRate, this.rate / 2))
+    const lineCount = Math.max(1, Math.ceil((this.count * bitsPerKey) / LINE_BITS))
+    assert(lineCount <= LINES_MAX, 'a filter stays below a gigabyte')
+    const linesBytes = lineCount * LINE_BYTES
+    const buffer = Buffer.alloc(linesBytes + TAIL_BYTES + spareBytes)
+    for (let i = 0; i < this.count; i++) {
+      const hash = this.hashes[i]!
+      const line = Math.floor((hash * lineCount) / 0x1_0000_0000) * LINE_BYTES
+      let bits = hash
+      for (let probe = 0; probe < probes; probe++) {
+        bits = Math.imul(bits, MULTIPLIER)
+        const bit = bits >>> 23
+        buffer[line + (bit >>> 3)]! |= 1 << (bit & 7)
+      }
+    }
+    writeUint32(buffer, linesBytes, lineCount)
+    buffer[linesBytes + 4] = probes
+    return { buffer, length: linesBytes + TAIL_BYTES }
+  }
+}
+
+/** A filter in memory. */
+export class BloomFilter {
+  private readonly lines: Buffer
+  private readonly lineCount: number
+  private readonly probes: number
+
+  /** Uses a payload that stands at `fileOffset` of the file `path`; its bytes are kept, not copied. @throws StoreError `ERR_CORRUPTION` */
+  constructor(payload: Buffer, path: string, fileOffset: number) {
+    const linesBytes = payload.length - TAIL_BYTES
+    if (linesBytes < LINE_BYTES) throw corruption('the filter is too short', path, fileOffset)
+    this.lines = payload
+    this.lineCount = readUint32(payload, linesBytes)
+    this.probes = payload[linesBytes + 4]!
+    if (this.lineCount * LINE_BYTES !== linesBytes || this.probes === 0 || this.probes > PROBES_MAX) {
+      throw corruption('the filter has an impossible shape', path, fileOffset)
+    }
+  }
+
+  /**
+   * Whether the table can hold a key with this `hashKey`; `false` is certain.
+   *
+   * Hot: 15 to 40 ns, one or two cache lines; `filter` in `bench/micro/sstable.ts` guards it.
+   */
+  mayContain(hash: number): boolean {
+    const { lines, probes } = this
+    const line = ((hash * this.lineCount) / 0x1_0000_0000) << 6
+    let bits = hash
+    for (let probe = 0; probe < probes; probe++) {
+      bits = Math.imul(bits, MULTIPLIER)
+      if ((lines[line + ((bits >>> 26) & 63)]! & (1 << ((bits >>> 23) & 7))) === 0) return false
+    }
+    return true
+  }
+}

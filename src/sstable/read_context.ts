@@ -1,0 +1,110 @@
+/**
+ * How one read may go about the file system, and what it has got from there so far.
+ *
+ * A read is a plain synchronous function over bytes. With `mayBlock` it reads files on the spot. Without, it returns `NEEDS_IO` at the first thing
+ * that is not in memory and names it in `wanted`; `await context.load()` brings it through the thread pool, and the same call is made again:
+ *
+ *   let status = reader.get(…, context)
+ *   while (status === NEEDS_IO) { await context.load(); status = reader.get(…, context) }
+ *
+ * What was loaded stays in the context, so each round gets at least one step further, even with the cache off.
+ *
+ * Invariants
+ * 1. A context with `mayBlock` has no state of its own and may be shared by all reads. One without belongs to one read at a time.
+ * 2. Iterators take their blocks out of the context, so it does not grow with the length of a scan. Point reads leave theirs in it:
+ *    `reset` before the context is used for another one.
+ */
+import type { TableReader } from './table_reader.js'
+
+/** Something a read is waiting for. */
+export interface Wanted {
+  /** Brings it through the thread pool and hands it to `context`. */
+  load(context: ReadContext): Promise<void>
+}
+
+interface HeldBlock {
+  readonly fileNumber: number
+  readonly index: number
+  readonly block: Buffer
+}
+
+/** Options and state of reads. */
+export class ReadContext {
+  /** Whether files may be read on the spot. */
+  mayBlock: boolean
+  /** Whether blocks are checked against their checksums when they are read from a file. */
+  verifyChecksums: boolean
+  /** Whether blocks read from a file are put into the block cache. */
+  fillCache: boolean
+  /** What the last call that returned `NEEDS_IO` is waiting for. */
+  wanted: Wanted | undefined = undefined
+  /** How many blocks and readers are held. */
+  heldCount = 0
+  private readonly blocks: HeldBlock[] = []
+  private readonly readers: TableReader[] = []
+
+  constructor(mayBlock = true, verifyChecksums = true, fillCache = true) {
+    this.mayBlock = mayBlock
+    this.verifyChecksums = verifyChecksums
+    this.fillCache = fillCache
+  }
+
+  /** Brings what `wanted` names; then the call that wanted it can be made again. Nothing happens when nothing is wanted. */
+  async load(): Promise<void> {
+    const { wanted } = this
+    this.wanted = undefined
+    if (wanted !== undefined) await wanted.load(this)
+  }
+
+  /** Forgets what is wanted and held, for use by another read. */
+  reset(): void {
+    this.wanted = undefined
+    this.heldCount = 0
+    this.blocks.length = 0
+    this.readers.length = 0
+  }
+
+  /** Keeps a block that was loaded for this context. @internal */
+  holdBlock(fileNumber: number, index: number, block: Buffer): void {
+    this.blocks.push({ fileNumber, index, block })
+    this.heldCount++
+  }
+
+  /** Keeps a reader that was opened for this context. @internal */
+  holdReader(reader: TableReader): void {
+    this.readers.push(reader)
+    this.heldCount++
+  }
+
+  /** A held block. @internal */
+  heldBlock(fileNumber: number, index: number): Buffer | undefined {
+    return this.blocks.find((held) => held.fileNumber === fileNumber && held.index === index)?.block
+  }
+
+  /** A held block, which is then held no longer. @internal */
+  takeBlock(fileNumber: number, index: number): Buffer | undefined {
+    const at = this.blocks.findIndex((held) => held.fileNumber === fileNumber && held.index === index)
+    if (at < 0) return undefined
+    this.heldCount--
+    return this.blocks.splice(at, 1)[0]?.block
+  }
+
+  /** A held reader. @internal */
+  heldReader(fileNumber: number): TableReader | undefined {
+    return this.readers.find((reader) => reader.meta.fileNumber === fileNumber)
+  }
+}
+
+/**
+ * Reads of table files so far, by all readers that share this object. `readMode: 'adaptive'` decides by how long reads on the spot have taken.
+ */
+export class ReadStats {
+  /** Reads on the spot, and the milliseconds that they held the thread; the read alone, not checking or decompression. */
+  blockingReads = 0
+  blockingReadMs = 0
+  /** Reads through the thread pool, and the milliseconds until each was there. */
+  pooledReads = 0
+  pooledReadMs = 0
+  /** Bytes read either way. */
+  readBytes = 0
+}

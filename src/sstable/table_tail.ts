@@ -1,0 +1,61 @@
+/**
+ * The tail of a table: filter, properties, index and footer, read at once when the table is opened and checked against each other and against
+ * the manifest.
+ */
+import { corruption } from '../util/errors.js'
+import type { VfsFile } from '../vfs/vfs.js'
+import { BlockIndex } from './block_index.js'
+import { BloomFilter } from './bloom_filter.js'
+import { type BlockHandle, FOOTER_BYTES, readFooter } from './footer.js'
+import { type BlockSource, openBlock } from './format.js'
+import { PROPERTIES_BYTES_MAX, decodeProperties, disagreement } from './properties.js'
+import type { TableMeta } from './table_meta.js'
+
+/** What a reader keeps of the tail. */
+export interface TableTail {
+  readonly index: BlockIndex
+  readonly filter: BloomFilter | undefined
+  /** Length of the longest raw data block. */
+  readonly rawBlockBytesMax: number
+  /** Memory held. */
+  readonly heldBytes: number
+}
+
+/** Memory for the tail of the file, which must have the length that the manifest states. @throws StoreError `ERR_CORRUPTION` */
+export function allocateTail(file: VfsFile, meta: TableMeta): Buffer {
+  const fileBytes = file.sizeSync()
+  if (fileBytes !== meta.fileBytes) {
+    throw corruption(`the table has ${fileBytes} bytes instead of ${meta.fileBytes}`, file.path, Math.min(fileBytes, meta.fileBytes))
+  }
+  const tailBytes = fileBytes - meta.tailOffset
+  if (!(tailBytes > FOOTER_BYTES && meta.tailOffset > 0)) throw corruption('the tail of the table lies outside of it', file.path, 0)
+  return Buffer.allocUnsafeSlow(tailBytes)
+}
+
+/**
+ * Takes the tail apart; `tail` stays in use.
+ *
+ * @param bytesRead how many bytes of `tail` could be read
+ * @throws StoreError `ERR_CORRUPTION`; `ERR_FORMAT_VERSION`
+ */
+export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path: string): TableTail {
+  const { fileNumber, tailOffset } = meta
+  if (bytesRead !== tail.length) throw corruption('the table ends early', path, tailOffset + bytesRead)
+  const source: BlockSource = { path, fileNumber }
+  const footerStart = tail.length - FOOTER_BYTES
+  const footer = readFooter(tail, footerStart, path, fileNumber, tailOffset, tailOffset + footerStart)
+  const payloadOf = (handle: BlockHandle, lengthMax: number): Buffer => {
+    const start = handle.offset - tailOffset
+    return openBlock(source, tail, start, start + handle.length, handle.offset, lengthMax, true)
+  }
+  const properties = decodeProperties(payloadOf(footer.properties, PROPERTIES_BYTES_MAX), path, footer.properties.offset)
+  const difference = disagreement(properties, meta)
+  if (difference !== undefined) throw corruption(`the manifest and the table disagree on ${difference}`, path, footer.properties.offset)
+  const hasFilter = footer.filter.length > 0
+  const filter = hasFilter ? new BloomFilter(payloadOf(footer.filter, tail.length), path, footer.filter.offset) : undefined
+  const index = new BlockIndex(payloadOf(footer.index, tail.length), tailOffset, path, footer.index.offset)
+  if (index.count !== properties.blockCount || !index.endsWith(meta.largestKey)) {
+    throw corruption('the index and the properties disagree', path, footer.index.offset)
+  }
+  return { index, filter, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes: tail.length + index.heldBytes }
+}
