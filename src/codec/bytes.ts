@@ -11,14 +11,25 @@ import { assert } from '../util/assert.js'
 /**
  * Negative, zero or positive as the first byte string sorts before, equals, or sorts after the second.
  *
- * Hot: about 8 ns for two 16-byte keys that differ near their end; `compareBytes` in `bench/micro/codec.ts` guards it. A plain loop beats
- * `Buffer.prototype.compare` up to some hundred equal bytes, because the call into native code costs more than that many steps.
+ * Hot: about 10 ns for two 16-byte keys that differ near their end; `compareBytes` in `bench/micro/codec.ts` guards it. The first bytes are
+ * compared one by one, since they often decide; then four at a time. `Buffer.prototype.compare` wins only from some hundred equal bytes on.
  */
 export function compareBytes(a: Uint8Array, aStart: number, aEnd: number, b: Uint8Array, bStart: number, bEnd: number): number {
   const aLength = aEnd - aStart
   const bLength = bEnd - bStart
   const shared = aLength < bLength ? aLength : bLength
-  for (let i = 0; i < shared; i++) {
+  const head = shared < 8 ? shared : 8
+  let i = 0
+  for (; i < head; i++) {
+    const difference = a[aStart + i]! - b[bStart + i]!
+    if (difference !== 0) return difference
+  }
+  for (; i + 4 <= shared; i += 4) {
+    const p = aStart + i
+    const q = bStart + i
+    if (((a[p]! ^ b[q]!) | (a[p + 1]! ^ b[q + 1]!) | (a[p + 2]! ^ b[q + 2]!) | (a[p + 3]! ^ b[q + 3]!)) !== 0) break
+  }
+  for (; i < shared; i++) {
     const difference = a[aStart + i]! - b[bStart + i]!
     if (difference !== 0) return difference
   }

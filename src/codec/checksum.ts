@@ -10,7 +10,7 @@
 import xxhash from 'xxhash-wasm'
 
 /** From this length on the call into WebAssembly is the faster way (measured: `bench/micro/codec.ts`). */
-const WASM_BYTES_MIN = 192
+const WASM_BYTES_MIN = 320
 
 /** Longest input given to WebAssembly. */
 const WASM_BYTES_MAX = 1024 * 1024

@@ -31,7 +31,7 @@ export interface Codec {
   /** Its number on disk. */
   readonly id: number
   readonly name: CompressionName
-  /** The compressed form of `source`, in bytes of its own. `level` is for zstd (1 to 22); the others have none. */
+  /** The compressed form of `source`, in bytes of its own (with `none`: `source`). `level` is for zstd (1 to 22); the others have none. */
   compress(source: Uint8Array, level: number): Uint8Array
   /**
    * The `rawLength` bytes that were compressed, in an allocation of exactly that size, fit for keeping. Throws a plain `Error` when

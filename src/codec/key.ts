@@ -14,10 +14,10 @@ import { readText, writeText } from './text.js'
 /** A user key as applications give it. */
 export type Key = string | Uint8Array
 
-/** Strings up to this length are tried character by character before the encoder is called. */
-const SHORT_KEY_LENGTH = 40
-
 const SCRATCH_BYTES_MIN = 256
+
+/** Strings up to this length fit the smallest scratch whatever their characters take. */
+const SCRATCH_LENGTH_MIN = 80
 
 /**
  * Encodes one key at a time into a buffer of its own, for lookups: no allocation per key. The bytes hold until the next `set`.
@@ -33,20 +33,11 @@ export class KeyScratch {
    * Hot: about 20 ns for 16 ASCII characters; `KeyScratch.set` in `bench/micro/codec.ts` guards it.
    */
   set(key: Key): number {
-    if (typeof key === 'string') {
-      const length = key.length
-      if (length <= SHORT_KEY_LENGTH) {
-        const buffer = this.buffer
-        let i = 0
-        while (i < length) {
-          const unit = key.charCodeAt(i)
-          if (unit > 0x7f) break
-          buffer[i++] = unit
-        }
-        if (i === length) {
-          this.length = length
-          return length
-        }
+    if (typeof key === 'string' && key.length <= SCRATCH_LENGTH_MIN) {
+      const end = writeText(this.buffer, 0, key)
+      if (end >= 0) {
+        this.length = end
+        return end
       }
     }
     return this.#setSlowly(key)

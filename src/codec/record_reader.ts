@@ -28,7 +28,8 @@ interface CachedKey {
  */
 const keyCache: (CachedKey | undefined)[] = Array.from({ length: KEY_CACHE_SLOTS }, () => undefined)
 
-let source: Buffer = Buffer.alloc(0)
+const NOTHING: Buffer = Buffer.alloc(0)
+let source = NOTHING
 let position = 0
 let limit = 0
 let copiesBytes = true
@@ -39,9 +40,14 @@ export function readRecord(buffer: Buffer, start: number, end: number, copy: boo
   position = start
   limit = end
   copiesBytes = copy
-  const record = readAny(0)
-  if (position !== end) throw new MalformedRecord('bytes follow the record')
-  return record
+  try {
+    const record = readAny(0)
+    if (position !== end) throw new MalformedRecord('bytes follow it')
+    return record
+  } finally {
+    // Without this the last block read would be held in memory.
+    source = NOTHING
+  }
 }
 
 function readAny(depth: number): unknown {

@@ -37,19 +37,37 @@ let position = 0
 /** Keys and indexes on the way to what is being written, by depth: for error messages. */
 const path: (string | number)[] = []
 
-/** Encodes a record into the buffer of this thread and returns its length. `takeRecord` copies it out. Throws `ERR_INVALID_VALUE`. */
+let isBusy = false
+
+/**
+ * Encodes a record into the buffer of this thread and returns its length. `takeRecord` copies it out. Throws `ERR_INVALID_VALUE`, also when
+ * a getter in the record comes back here: it would overwrite what is being encoded.
+ */
 export function encodeRecord(record: unknown): number {
+  if (isBusy) throw invalid('a getter of the record stores another record: read the properties first, then store a plain object')
+  let isDone = false
+  isBusy = true
   position = 0
-  writeAny(record, 0)
+  try {
+    writeAny(record, 0)
+    isDone = true
+  } finally {
+    isBusy = false
+    if (!isDone) shrink()
+  }
   return position
 }
 
 /** Copies the record that was encoded last to `target` and returns the offset after it. */
 export function takeRecord(target: Buffer, offset: number): number {
   buffer.copy(target, offset, 0, position)
-  const end = offset + position
+  shrink()
+  return offset + position
+}
+
+/** Lets a buffer go that one large record has left behind. */
+function shrink(): void {
   if (buffer.length > BUFFER_BYTES_KEPT) buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN)
-  return end
 }
 
 function writeAny(value: unknown, depth: number): void {
@@ -280,7 +298,7 @@ function remedy(value: object): string {
   if (value instanceof Set) return 'store [...set]'
   if (ArrayBuffer.isView(value)) return 'store new Uint8Array(view.buffer, view.byteOffset, view.byteLength)'
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return 'store new Uint8Array(buffer)'
-  return 'only plain objects, arrays, strings, numbers, bigints, booleans, null and Uint8Array can; convert it to a plain object ({ ...value }) first'
+  return 'a record takes plain objects, arrays, strings, numbers, bigints, booleans, null and Uint8Array; make a plain object of it first'
 }
 
 function loneSurrogate(depth: number): StoreError {

@@ -19,7 +19,10 @@ const raw: RawText = Buffer.prototype as unknown as RawText
 const hasRawMethods = typeof raw.utf8Write === 'function' && typeof raw.utf8Slice === 'function'
 
 /** Up to this length characters are copied one by one before the encoder is called: above it the call is cheaper. */
-const SHORT_TEXT_LENGTH = 40
+const SHORT_TEXT_LENGTH = 28
+
+/** Up to this length a string is made from character codes: V8 joins up to 12 characters by copying, and by reference above. */
+const SHORT_TEXT_BYTES = 12
 
 /** Up to this length a string is taken to need three bytes per character; longer ones are measured. */
 const UNMEASURED_LENGTH_MAX = 42
@@ -51,6 +54,28 @@ export function writeText(target: Buffer, offset: number, text: string): number 
 
 /** The bytes `[start, end)` as a string; what is no UTF-8 among them comes out as U+FFFD. */
 export function readText(source: Buffer, start: number, end: number): string {
+  if (end - start <= SHORT_TEXT_BYTES) {
+    let text = ''
+    let i = start
+    for (; i + 4 <= end; i += 4) {
+      const a = source[i]!
+      const b = source[i + 1]!
+      const c = source[i + 2]!
+      const d = source[i + 3]!
+      if ((a | b | c | d) > 0x7f) return readLongText(source, start, end)
+      text += String.fromCharCode(a, b, c, d)
+    }
+    for (; i < end; i++) {
+      const unit = source[i]!
+      if (unit > 0x7f) return readLongText(source, start, end)
+      text += String.fromCharCode(unit)
+    }
+    return text
+  }
+  return readLongText(source, start, end)
+}
+
+function readLongText(source: Buffer, start: number, end: number): string {
   return hasRawMethods ? (source as RawText).utf8Slice!(start, end) : source.toString('utf8', start, end)
 }
 
