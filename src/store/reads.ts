@@ -7,7 +7,7 @@
 import { type Key, KeyScratch, decodeKeyString } from '../codec/key.js'
 import { type Value, decodeValue } from '../codec/value.js'
 import { mergeIterators } from '../iterator/merging.js'
-import { LevelIterator } from '../iterator/level_iterator.js'
+import { LevelIterator } from '../iterator/level.js'
 import { VisibleIterator } from '../iterator/visible_iterator.js'
 import { type InternalIterator, NEEDS_IO } from '../codec/internal_iterator.js'
 import { ReadContext } from '../sstable/read_context.js'

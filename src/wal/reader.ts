@@ -58,6 +58,11 @@ export interface LogRecoveryOptions {
   readonly salvage?: boolean
   /** The sequence that the first record must have. */
   readonly firstSequence?: number
+  /**
+   * Records up to this sequence are passed over: they are in tables. A log has such records when recovery filled several memtables from
+   * it, and only the first of them had become a table before the next crash.
+   */
+  readonly inTables?: number
   /** Reads a log that begins behind `firstSequence` for its claims only, and hands over nothing (`isDropped`). */
   readonly dropOnGap?: boolean
 }
@@ -171,10 +176,14 @@ class LogRecovery {
     })
     const header = bytes < LOG_HEADER_BYTES ? undefined : readLogHeader(found)
     if (header !== undefined && header.formatVersion > LOG_FORMAT_VERSION) {
-      throw new StoreError('ERR_FORMAT_VERSION', `${path} has log format ${header.formatVersion}, newer than ${LOG_FORMAT_VERSION}: open it with a newer version`, {
-        path,
-        offset: 8,
-      })
+      throw new StoreError(
+        'ERR_FORMAT_VERSION',
+        `${path} has log format ${header.formatVersion}, newer than ${LOG_FORMAT_VERSION}: open it with a newer version`,
+        {
+          path,
+          offset: 8,
+        },
+      )
     }
     if (header !== undefined && header.formatVersion === LOG_FORMAT_VERSION && header.logNumber === logNumber) {
       this.#reader.position = LOG_HEADER_BYTES
@@ -227,7 +236,7 @@ class LogRecovery {
       this.#report.validBytes = position
       return
     }
-    if (!this.#isInSequence(recordStart, baseSequence)) return
+    if (!this.#isInSequence(recordStart, baseSequence, operationCount)) return
     this.#deliver(buffer, payloadStart, payloadEnd, baseSequence, operationCount)
   }
 
@@ -245,13 +254,18 @@ class LogRecovery {
   }
 
   /** Whether the record may be taken. */
-  #isInSequence(recordStart: number, baseSequence: number): boolean {
+  #isInSequence(recordStart: number, baseSequence: number, operationCount: number): boolean {
     const expected = this.#expected
     if (baseSequence === 0) {
       this.#refuse(recordStart, 'a log record has impossible sequence numbers')
       return false
     }
     if (expected === undefined || baseSequence === expected) return true
+    if (baseSequence + operationCount - 1 <= (this.#options.inTables ?? 0)) {
+      this.#recordsEnd = this.#reader.position
+      this.#report.validBytes = this.#reader.position
+      return false
+    }
     if (baseSequence < expected) {
       this.#refuse(recordStart, `a log record repeats sequence ${baseSequence}, the next one was ${expected}`)
       return false

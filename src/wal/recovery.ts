@@ -9,7 +9,7 @@
  * - `b > e`: records before this log are lost. If nothing in it claims to be synced, a power loss took the unsynced end of an earlier log (or the whole of
  *   it, name included) but left this one: the log is dropped whole, because what is recovered must be a prefix. If something in it does, synced records
  *   are lost: damage.
- * - `b < e`: damage; no writer does that.
+ * - `b < e`: damage; no writer does that. Except for records that are in tables already: see `inTables`.
  *
  * A dropped log changes nothing about the logs behind it: they may have been written after an earlier recovery that dropped it too.
  */
@@ -68,12 +68,16 @@ export function* recoverLogs(
   for (const logNumber of logNumbers.toSorted((a, b) => a - b)) {
     const path = joinPath(dir, logFileName(logNumber))
     const salvage = options.salvage === true
-    let report = yield* recoverLog(vfs, path, logNumber, { salvage, firstSequence: expected, dropOnGap: true }, onRecord)
+    let report = yield* recoverLog(vfs, path, logNumber, { salvage, firstSequence: expected, inTables: firstSequence - 1, dropOnGap: true }, onRecord)
     if (report.isDropped && report.syncedOffset > 0) {
       if (!salvage) {
-        throw corruption(`a log that was synced goes on after sequence ${expected - 1} with a gap: records are missing`, path, LOG_HEADER_BYTES)
+        throw corruption(
+          `a log that was synced goes on after sequence ${expected - 1} with a gap: records are missing`,
+          path,
+          LOG_HEADER_BYTES,
+        )
       }
-      report = yield* recoverLog(vfs, path, logNumber, { salvage, firstSequence: expected }, onRecord)
+      report = yield* recoverLog(vfs, path, logNumber, { salvage, firstSequence: expected, inTables: firstSequence - 1 }, onRecord)
     }
     if (report.records > 0) expected = report.lastSequence + 1
     logs.push(report)

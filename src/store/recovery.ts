@@ -1,0 +1,227 @@
+/**
+ * Opening a store: from a directory to an engine.
+ *
+ * 1. Look at the directory; make the store if there is none and that was asked for.
+ * 2. Take the lock (not for `readOnly`, which writes nothing).
+ * 3. Read the manifest: version, oldest log, last sequence in tables.
+ * 4. Replay the logs into memtables. A torn tail is cut, damage is an error or, with `recovery: 'salvage'`, skipped; both are reported.
+ * 5. Delete what an earlier process left behind.
+ *
+ * Tables are not opened. All steps run synchronously (`openSync`) or with pauses (`open`) from the same code.
+ *
+ * Invariants
+ * 1. A failure on the way leaves the directory as it was, but for files that no one refers to, and releases the lock.
+ * 2. What is recovered is a prefix of what was written, and holds everything that an acknowledgement promised to keep.
+ * 3. Recovered operations that may exist in the page cache only become durable, as a table, before anything written later does.
+ */
+import { resolve } from 'node:path'
+import { BlockCache } from '../cache/block_cache.js'
+import { initChecksum } from '../codec/checksum.js'
+import { InlineExecutor } from '../compaction/inline_executor.js'
+import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
+import { WorkerExecutor } from '../compaction/worker_executor.js'
+import { Memtable } from '../memtable/memtable.js'
+import { TableCache } from '../sstable/table_cache.js'
+import { StoreError } from '../util/errors.js'
+import { type Task, runTask, runTaskSync } from '../util/task.js'
+import { inspectDirectory } from '../version/directory.js'
+import { Manifest } from '../version/manifest.js'
+import { makeDirTask } from '../vfs/io.js'
+import { type StoreLock, lockTask } from '../vfs/lock.js'
+import type { Vfs } from '../vfs/vfs.js'
+import { OperationReader } from '../wal/operations.js'
+import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
+import { type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
+import { Engine, type EngineParts, type RecoveredMemtable } from './engine.js'
+import { type ResolvedOptions, type StoreOptions, resolveOptions } from './options.js'
+
+/** Where a store lives: a directory, or a file system such as `memory()`. */
+export type StoreLocation = string | Vfs
+
+/** Directory of a store in a file system that was given without one. */
+const ROOT = '/varve'
+
+/** Small logs are left as they are at a clean close; beyond so many, opening turns them into a table. */
+const REPLAYED_LOGS_MAX = 4
+
+/** Opens a store. @throws StoreError see `Store.open` */
+export async function openEngine(location: StoreLocation, options: StoreOptions | undefined): Promise<Engine> {
+  const { path, resolved } = locate(location, options)
+  await initChecksum()
+  return runTask(openTask(path, resolved), () => new Promise((resume) => resolved.clock.nextTurn(() => resume())))
+}
+
+/** As `openEngine`, on the spot. */
+export function openEngineSync(location: StoreLocation, options: StoreOptions | undefined): Engine {
+  const { path, resolved } = locate(location, options)
+  // Until this resolves checksums are computed in JavaScript: slower, but the same.
+  void initChecksum()
+  return runTaskSync(openTask(path, resolved))
+}
+
+function locate(location: StoreLocation, options: StoreOptions | undefined): { path: string; resolved: ResolvedOptions } {
+  if (typeof location === 'string' && location !== '') {
+    const resolved = resolveOptions(options)
+    return { path: options?.vfs === undefined ? resolve(location) : location, resolved }
+  }
+  if (typeof location === 'object' && location !== null && typeof location.openSync === 'function') {
+    return { path: ROOT, resolved: resolveOptions({ ...options, vfs: location }) }
+  }
+  throw new StoreError('ERR_INVALID_OPTION', `a store is opened at a directory or a file system such as memory(), not ${String(location)}`)
+}
+
+function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
+  const { vfs } = options
+  const isNew = yield* prepareDirectory(path, options)
+  const lock = options.readOnly ? undefined : yield* lockTask(vfs, path)
+  let manifest: Manifest | undefined
+  try {
+    // Another process may have made the store between the look and the lock.
+    const isStillNew = isNew && inspectDirectory(vfs, path) !== 'store'
+    if (isStillNew) {
+      manifest = yield* Manifest.create(vfs, path)
+      return yield* assemble(path, options, lock, manifest, [])
+    }
+    const recovered = yield* Manifest.recover(vfs, path, { readOnly: options.readOnly })
+    manifest = recovered.manifest
+    return yield* assemble(path, options, lock, manifest, recovered.logNumbers)
+  } catch (error) {
+    manifest?.closeSync()
+    lock?.releaseSync()
+    throw error
+  }
+}
+
+/** Whether a store is to be made. */
+function* prepareDirectory(path: string, options: ResolvedOptions): Task<boolean> {
+  const { vfs, createIfMissing, errorIfExists, readOnly } = options
+  const kind = inspectDirectory(vfs, path)
+  if (kind === 'file') {
+    throw new StoreError('ERR_NOT_A_STORE', `${path} is a file: a store is a directory, choose another path`, { path })
+  }
+  if (kind === 'foreign') {
+    throw new StoreError('ERR_NOT_A_STORE', `${path} holds other files and no store: choose an empty or a new directory`, { path })
+  }
+  if (kind === 'store') {
+    if (errorIfExists) throw new StoreError('ERR_EXISTS', `there is a store in ${path} already, and errorIfExists was given`, { path })
+    return false
+  }
+  if (readOnly || !createIfMissing) {
+    const reason = readOnly ? 'a read-only open makes none' : 'createIfMissing is false'
+    throw new StoreError('ERR_NOT_A_STORE', `there does not exist a store in ${path}, and ${reason}`, { path })
+  }
+  if (kind === 'absent') yield* makeDirTask(vfs, path)
+  return true
+}
+
+function* assemble(
+  path: string,
+  options: ResolvedOptions,
+  lock: StoreLock | undefined,
+  manifest: Manifest,
+  logNumbers: readonly number[],
+): Task<Engine> {
+  const { vfs, clock } = options
+  const replay = new Replay(options.memtableSize, manifest.state.logNumber)
+  const report = yield* recoverLogs(
+    vfs,
+    path,
+    logNumbers,
+    manifest.state.lastSequence + 1,
+    { salvage: options.recovery === 'salvage' },
+    (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
+  )
+  if (!options.readOnly) manifest.sweepSync()
+  const mustFlush = !options.readOnly && (report.unsyncedLogs.length > 0 || report.logs.length > REPLAYED_LOGS_MAX)
+  const blockCache = new BlockCache(options.blockCacheSize)
+  const parts: EngineParts = {
+    options,
+    path,
+    lock,
+    manifest,
+    blockCache,
+    tables: new TableCache(vfs, path, blockCache, options.maxOpenTables),
+    memtables: replay.finish(),
+    mustFlush,
+    lastSequence: report.lastSequence,
+    nextFileNumber: manifest.state.nextFileNumber,
+    makeScheduler: (engine) => {
+      const spec = options.backgroundThreads === 0 ? undefined : vfs.workerSpec()
+      const executor =
+        spec === undefined
+          ? new InlineExecutor(vfs, clock)
+          : new WorkerExecutor(spec, { workerUrl: options.workerUrl, onWarning: (message) => engine.emit('warning', { message }) })
+      return new CompactionScheduler(engine, executor, {
+        dir: path,
+        memtableSize: options.memtableSize,
+        blockSize: options.blockSize,
+        compression: options.compression,
+        compressionLevel: options.compressionLevel,
+        bloomFalsePositiveRate: options.bloomFalsePositiveRate,
+        clock,
+      })
+    },
+  }
+  const engine = new Engine(parts)
+  reportRecovery(engine, report)
+  return engine
+}
+
+function reportRecovery(engine: Engine, report: LogsRecoveryReport): void {
+  if (report.records === 0 && report.tornBytes === 0 && report.damage.length === 0 && report.droppedLogs.length === 0) return
+  let damagedBytes = 0
+  for (const { offset, endOffset } of report.damage) damagedBytes += endOffset - offset
+  const event = { logs: report.logs.length, records: report.records, tornBytes: report.tornBytes, damagedBytes }
+  engine.recovery = event
+  // A turn later, so that a listener added right after opening hears of it.
+  engine.options.clock.nextTurn(() => engine.emit('recovery', event))
+}
+
+/** Fills memtables from log records. */
+class Replay {
+  readonly #memtableSize: number
+  readonly #operations = new OperationReader()
+  /** Oldest first. */
+  readonly #filled: RecoveredMemtable[] = []
+  #memtable: Memtable
+  #firstLog: number
+  #lastSequence = 0
+
+  constructor(memtableSize: number, firstLog: number) {
+    this.#memtableSize = memtableSize
+    this.#memtable = Memtable.create(memtableSize)
+    this.#firstLog = firstLog
+  }
+
+  take(buffer: Buffer, payloadStart: number, payloadEnd: number, baseSequence: number, count: number, logNumber: number): void {
+    const start = payloadStart + PAYLOAD_PREFIX_BYTES
+    const operations = this.#operations
+    let arenaBytes = 0
+    operations.reset(buffer, start, payloadEnd)
+    while (operations.next()) {
+      arenaBytes += Memtable.entryBytesMax(operations.keyEnd - operations.keyStart, operations.valueEnd - operations.valueStart)
+    }
+    if (!this.#memtable.hasRoomFor(arenaBytes)) this.#begin(arenaBytes, logNumber)
+    operations.reset(buffer, start, payloadEnd)
+    for (let i = 0; operations.next(); i++) {
+      const { keyStart, keyEnd, valueStart, valueEnd, kind } = operations
+      this.#memtable.insert(buffer, keyStart, keyEnd, valueStart, valueEnd, baseSequence + i, kind)
+    }
+    this.#lastSequence = baseSequence + count - 1
+  }
+
+  /** The memtables, newest first. */
+  finish(): RecoveredMemtable[] {
+    this.#filled.push({ memtable: this.#memtable, firstLog: this.#firstLog, lastSequence: this.#lastSequence })
+    return this.#filled.reverse()
+  }
+
+  #begin(arenaBytes: number, logNumber: number): void {
+    if (this.#memtable.entryCount > 0) {
+      this.#memtable.freeze()
+      this.#filled.push({ memtable: this.#memtable, firstLog: this.#firstLog, lastSequence: this.#lastSequence })
+      this.#firstLog = logNumber
+    }
+    this.#memtable = Memtable.create(Math.max(this.#memtableSize, Memtable.capacityFor(arenaBytes)))
+  }
+}
