@@ -64,7 +64,7 @@ export function listNumberedFiles(vfs: Vfs, dir: string): NumberedFiles {
     if (parsed?.kind === 'log') logs.push(parsed.fileNumber)
     if (parsed?.kind === 'manifest') manifests.push(parsed.fileNumber)
   }
-  return { tables, logs: logs.sort((a, b) => a - b), manifests: manifests.sort((a, b) => a - b) }
+  return { tables, logs: logs.toSorted((a, b) => a - b), manifests: manifests.toSorted((a, b) => a - b) }
 }
 
 /** What of a folder is in use. */

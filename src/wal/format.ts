@@ -99,7 +99,7 @@ export function readLogHeader(source: Buffer): LogHeader | undefined {
 
 /** The seed of the checksum of the record at `offset` of the file with this number. */
 export function recordSeed(fileNumber: number, offset: number, salt: number): number {
-  let hash = mix(salt ^ fileNumber)
+  let hash = mix(mix(salt) ^ fileNumber)
   hash = mix(hash ^ Math.floor(fileNumber / 0x1_0000_0000))
   hash = mix(hash ^ offset)
   return mix(hash ^ Math.floor(offset / 0x1_0000_0000))

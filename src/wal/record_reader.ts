@@ -118,10 +118,14 @@ export class RecordReader {
     const { fileNumber, salt, file } = this.#source
     if (!isRecordIntact(buffer, start, start + recordBytes, fileNumber, position, salt)) return false
     if (buffer[start + FLAGS_OFFSET] !== 0 || buffer[start + FLAGS_OFFSET + 1] !== 0) {
-      throw new StoreError('ERR_FORMAT_VERSION', `${file.path} has a record of a kind that a newer version wrote: open it with that version`, {
-        path: file.path,
-        offset: position,
-      })
+      throw new StoreError(
+        'ERR_FORMAT_VERSION',
+        `${file.path} has a record of a kind that a newer version wrote: open it with that version`,
+        {
+          path: file.path,
+          offset: position,
+        },
+      )
     }
     const claim = readUint48(buffer, start + 12)
     if (claim > this.syncedOffset) this.syncedOffset = claim
@@ -158,7 +162,8 @@ export class RecordReader {
       yield* window.load(position, Math.min(RECORD_HEADER_BYTES, this.fileBytes - position))
       if (window.length === 0) break
       const { buffer, length } = window
-      contentEnd = Math.max(contentEnd, window.start + window.contentLength())
+      const content = window.contentLength()
+      if (content > 0) contentEnd = window.start + content
       const lastHeader = length - RECORD_HEADER_BYTES
       let hit = buffer.indexOf(this.#pattern, RECORD_NUMBER_OFFSET)
       for (; hit >= 0 && hit - RECORD_NUMBER_OFFSET <= lastHeader; hit = buffer.indexOf(this.#pattern, hit + 1)) {

@@ -68,7 +68,13 @@ export function* recoverLogs(
   for (const logNumber of logNumbers.toSorted((a, b) => a - b)) {
     const path = joinPath(dir, logFileName(logNumber))
     const salvage = options.salvage === true
-    let report = yield* recoverLog(vfs, path, logNumber, { salvage, firstSequence: expected, inTables: firstSequence - 1, dropOnGap: true }, onRecord)
+    let report = yield* recoverLog(
+      vfs,
+      path,
+      logNumber,
+      { salvage, firstSequence: expected, inTables: firstSequence - 1, dropOnGap: true },
+      onRecord,
+    )
     if (report.isDropped && report.syncedOffset > 0) {
       if (!salvage) {
         throw corruption(

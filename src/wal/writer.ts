@@ -15,15 +15,7 @@ import { readUint32, readUint53 } from '../codec/bytes.js'
 import { StoreError } from '../util/errors.js'
 import { joinPath, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
-import {
-  LOG_HEADER_BYTES,
-  logFileName,
-  RECORD_HEADER_BYTES,
-  SEAL_BYTES,
-  sealRecord,
-  writeLogHeader,
-  writePayloadPrefix,
-} from './format.js'
+import { LOG_HEADER_BYTES, logFileName, RECORD_HEADER_BYTES, SEAL_BYTES, sealRecord, writeLogHeader, writePayloadPrefix } from './format.js'
 
 /** An open log that takes records. */
 export class LogWriter {
