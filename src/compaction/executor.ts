@@ -9,7 +9,7 @@
 import type { CompressionName } from '../codec/compression.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import type { StoreError } from '../util/errors.js'
-import type { CompactionPlan } from './plan.js'
+import type { CompactionPlan, KeyBounds } from './plan.js'
 
 /** How tables are written, and where. Plain data. */
 export interface TableSettings {
@@ -39,6 +39,8 @@ export interface FlushJob extends JobBase {
   readonly kind: 'flush'
   /** Arenas of the memtables. */
   readonly arenas: readonly SharedArrayBuffer[]
+  /** Tables that overlap the memtables, as disjoint lists in key order; a deletion of a key in none of them need not be written. */
+  readonly deeper: readonly (readonly KeyBounds[])[]
 }
 
 /** Carries out a plan that is not a move. */
@@ -65,8 +67,6 @@ export interface JobResult {
   readonly entriesWritten: number
   readonly bytesRead: number
   readonly bytesWritten: number
-  /** Time that the job itself ran, interruptions left out. */
-  readonly busyMs: number
 }
 
 /** How a job ended. `ERR_ABORTED` when it was cancelled. */
