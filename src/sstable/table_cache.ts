@@ -1,7 +1,7 @@
 /**
  * The open tables of a store: opens them when they are first read, keeps the number of descriptors bounded, and closes those that have not been used
  * for longest, roughly: second chance, or CLOCK (Corbató, 1968). Each use sets a mark on the reader; the hand goes round, takes marks away, and closes
- * the first table that has none.
+ * the first table that has none. A table that was just opened has none yet, so one that is read a single time does not drive out one in use.
  *
  * A table that an iterator is on when it is closed here stays open until the iterator lets go. So there are at most `maxOpenTables` descriptors,
  * and one more for each table that only iterators still hold.
@@ -135,22 +135,29 @@ export class TableCache {
 
   private add(reader: TableReader): void {
     this.opens++
-    while (this.ring.length >= this.maxOpenTables) this.evictOne()
     this.readers.set(reader.fileNumber, reader)
-    this.ring.push(reader)
+    if (this.ring.length < this.maxOpenTables) {
+      this.ring.push(reader)
+      return
+    }
+    const position = this.findVictim()
+    const victim = this.ring[position]!
+    this.ring[position] = reader
+    this.hand = position + 1
+    this.readers.delete(victim.fileNumber)
+    this.evictions++
+    victim.release()
   }
 
-  /** Ends after two rounds at the latest, because marks are set by uses only. */
-  private evictOne(): void {
+  /** Ends after two rounds at the latest, because only uses set marks. */
+  private findVictim(): number {
     for (;;) {
       if (this.hand >= this.ring.length) this.hand = 0
       const reader = this.ring[this.hand]!
-      if (!reader.wasUsed) break
+      if (!reader.wasUsed) return this.hand
       reader.wasUsed = false
       this.hand++
     }
-    this.evictions++
-    this.removeAt(this.hand)
   }
 
   /** Takes a reader out of the ring; the last one takes its place. */

@@ -54,7 +54,7 @@ export class TableReader implements BlockSource {
   resultKind = 0
   resultSequence = 0
   /** Raised at each use by the table cache, lowered by its clock hand. @internal */
-  wasUsed = true
+  wasUsed = false
   private readonly vfs: Vfs
   private readonly filter: BloomFilter | undefined
   private readonly rawBlockBytesMax: number
