@@ -7,6 +7,7 @@
  *
  * A *node* is the number of an entry; 0 is none.
  */
+import { hashKey } from '../codec/hash.js'
 import type { InternalIterator } from '../codec/internal_iterator.js'
 import { assert } from '../util/assert.js'
 import {
@@ -125,7 +126,12 @@ export class Memtable {
 
   /** The node of the newest version of `key` whose sequence is at most `sequence`, or 0. */
   find(key: Uint8Array, keyStart: number, keyEnd: number, sequence: number): number {
-    return this.list.find(key, keyStart, keyEnd, sequence)
+    return this.list.find(key, keyStart, keyEnd, sequence, hashKey(key, keyStart, keyEnd))
+  }
+
+  /** {@link Memtable.find} for a key whose `hashKey` is known, as it is where tables are asked too. */
+  findHashed(key: Uint8Array, keyStart: number, keyEnd: number, sequence: number, hash: number): number {
+    return this.list.find(key, keyStart, keyEnd, sequence, hash)
   }
 
   /** The kind of an entry. */
@@ -140,7 +146,7 @@ export class Memtable {
 
   /** Where the value of an entry starts in {@link Memtable.data}. */
   valueStartAt(node: number): number {
-    return ((this.words[node]! + RECORD_WORDS) << 2) + this.words[node + 1]!
+    return (this.words[node]! + RECORD_WORDS + ((this.words[node + 1]! + 3) >>> 2)) << 2
   }
 
   /** Where the value of an entry ends in {@link Memtable.data}. */

@@ -72,10 +72,11 @@ export class MemtableIterator implements InternalIterator {
     const high = words[record + 1]!
     const keyStart = (record + RECORD_WORDS) << 2
     const keyEnd = keyStart + words[node + 1]!
+    const valueStart = (keyEnd + 3) & ~3
     this.keyStart = keyStart
     this.keyEnd = keyEnd
-    this.valueStart = keyEnd
-    this.valueEnd = keyEnd + words[record + 2]!
+    this.valueStart = valueStart
+    this.valueEnd = valueStart + words[record + 2]!
     this.sequence = (high & 0x1fffff) * 0x1_0000_0000 + (words[record]! >>> 0)
     this.kind = high >>> 24
     return MOVED
