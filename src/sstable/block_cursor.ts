@@ -17,7 +17,9 @@ export class BlockCursor {
   valueEnd = 0
   sequence = 0
   kind = 0
-  /** Index of the entry in the block. Standing nowhere looks like standing on the only entry of a block, so that moves take their slow path. */
+  /**
+   * Index of the entry in the block. Standing nowhere looks like standing on the only entry of a block, so that moves take their slow path.
+   */
   protected entry = 0
   protected entryCount = 1
   private offsets = 0

@@ -14,11 +14,12 @@
  *
  * Frames stand one after the other from byte 0 of the file, so their lengths tell their offsets.
  *
- * A separator is an internal key: block i holds the entries after separator i-1, up to and with separator i, in the order of internal keys. Between two
- * blocks that part different user keys it is a shortest key of that kind, with sequence 0, behind all versions of that key. When the versions of
- * one key straddle two blocks nothing fits between them but the last entry of the first block itself: that key and its sequence. The last
- * separator is the last key of the table. So for any (key, sequence) the first block whose separator is not before it is the only one that can
- * hold the key's newest version at that sequence: a point lookup reads one block, however many versions a key has.
+ * A separator is an internal key: block i holds the entries after separator i-1, up to and with separator i, in the order of internal
+ * keys. Between two blocks that part different user keys it is a shortest key of that kind, with sequence 0, behind all versions of that
+ * key. When the versions of one key straddle two blocks nothing fits between them but the last entry of the first block itself: that key
+ * and its sequence. The last separator is the last key of the table. So for any (key, sequence) the first block whose separator is not
+ * before it is the only one that can hold the key's newest version at that sequence: a point lookup reads one block, however many
+ * versions a key has.
  *
  * In memory there are flat arrays. The search compares the first four bytes after the shared prefix as integers, without branches, and
  * looks at whole separators only among equal ones.
@@ -177,8 +178,8 @@ export class BlockIndex {
   }
 
   /**
-   * The first block whose separator is not before (key, sequence): the only one in which the newest version at that sequence can be. `count` when all
-   * entries of the table are before it.
+   * The first block whose separator is not before (key, sequence): the only one in which the newest version at that sequence can be.
+   * `count` when all entries of the table are before it.
    *
    * Hot: no allocation, 30 to 60 ns at 1,000 blocks; `index` in `bench/micro/sstable.ts` guards it.
    */

@@ -1,8 +1,8 @@
 /**
  * The bloom filter of a table: tells for most absent keys that they are absent, from one cache line and without reading a block.
  *
- * It is cache-line blocked (Putze, Sanders and Singler, "Cache-, hash- and space-efficient bloom filters", 2007), in the manner of RocksDB's
- * FastLocalBloom: a key's hash chooses one line of 512 bits, and all probes of the key stay in it.
+ * It is cache-line blocked (Putze, Sanders and Singler, "Cache-, hash- and space-efficient bloom filters", 2007), in the manner of
+ * RocksDB's FastLocalBloom: a key's hash chooses one line of 512 bits, and all probes of the key stay in it.
  *
  * | byte | size | field |
  * |---|---|---|
@@ -15,9 +15,9 @@
  *   g_1 = h · 0x9e3779b1, g_(i+1) = g_i · 0x9e3779b1 (mod 2^32); probe i is bit (g_i >> 23) of the line: bit b is bit b & 7 of byte b >> 3
  *
  * Two keys of equal hash cannot be told apart. In a table of m keys an absent one shares its hash with a present one with probability
- * m / 2^32: 0.00007 for 300,000 keys, 0.0007 for 3 million. The filter is sized so that lines and hashes together meet the wanted rate, unless
- * equal hashes alone make more than half of it; then lines are sized for the half, and the rate comes out as half of what was wanted plus
- * m / 2^32.
+ * m / 2^32: 0.00007 for 300,000 keys, 0.0007 for 3 million. The filter is sized so that lines and hashes together meet the wanted rate,
+ * unless equal hashes alone make more than half of it; then lines are sized for the half, and the rate comes out as half of what was
+ * wanted plus m / 2^32.
  */
 import { readUint32, writeUint32 } from '../codec/bytes.js'
 import { assert } from '../util/assert.js'
@@ -60,7 +60,9 @@ function computeShape(rate: number): FilterShape {
   }
 }
 
-/** The expected false-positive rate: keys per line are Poisson distributed; with m of them a bit is set with 1 - (1 - 1/512)^(m · probes). */
+/**
+ * The expected false-positive rate: keys per line are Poisson distributed; with m of them a bit is set with 1 - (1 - 1/512)^(m · probes).
+ */
 export function expectedRate(bitsPerKey: number, probes: number): number {
   const mean = LINE_BITS / bitsPerKey
   let rate = 0

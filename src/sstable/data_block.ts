@@ -23,11 +23,12 @@
  * shared prefixes anyway (`bench/block_layout.ts`, `docs/table.md`).
  *
  * The reader's space becomes a hash table of the block's keys at the second point lookup: a binary search over a block that is not in the
- * processor's cache waits for memory seven times, the hash table three times. In the file it is zeros, which compress to nothing; only here, in
- * memory, has it a meaning, so that is no part of the format. `s` is `hashSlotCount(n)`.
+ * processor's cache waits for memory seven times, the hash table three times. In the file it is zeros, which compress to nothing; only
+ * here, in memory, has it a meaning, so that is no part of the format. `s` is `hashSlotCount(n)`.
  *
- * A slot has 16 bits: in the low `bitLength(n)` ones the entry's index plus one (0 = free), in the others the high bits of the key's hash. A key's
- * slot is the hash's low 16 bits scaled to s, or the next free one after it; only the newest version of a key in the block has one.
+ * A slot has 16 bits: in the low `bitLength(n)` ones the entry's index plus one (0 = free), in the others the high bits of the key's
+ * hash. A key's slot is the hash's low 16 bits scaled to s, or the next free one after it; only the newest version of a key in the block
+ * has one.
  *
  * Invariant: `findStructuralDefect` has passed every block before anything else here sees it. Then no search or cursor reads outside of it.
  */
@@ -151,7 +152,8 @@ export function lowerBound(block: Buffer, key: Uint8Array, keyStart: number, key
  *
  * @param hash `hashKey` of the key
  *
- * Hot: no allocation; 0.1 µs over blocks in the processor's cache, 0.35 µs over others; `find in block` in `bench/micro/sstable.ts` guards it.
+ * Hot: no allocation; 0.1 µs over blocks in the processor's cache, 0.35 µs over others; `find in block` in `bench/micro/sstable.ts`
+ * guards it.
  */
 export function findVersion(block: Buffer, key: Uint8Array, keyStart: number, keyEnd: number, hash: number, sequence: number): number {
   const entryCount = entryCountOf(block)

@@ -15,8 +15,8 @@
  * | 52 | 4 | XXH32 of bytes 0 to 51 with seed 0 |
  * | 56 | 8 | magic: `varveSST` |
  *
- * Invariant for all versions to come: the last 16 bytes keep their place and meaning, so that damage is told from a newer format. Damage never
- * looks like a newer format, because the checksum covers the version.
+ * Invariant for all versions to come: the last 16 bytes keep their place and meaning, so that damage is told from a newer format. Damage
+ * never looks like a newer format, because the checksum covers the version.
  */
 import { readUint32, readUint53, writeUint32, writeUint53 } from '../codec/bytes.js'
 import { checksum32 } from '../codec/checksum.js'

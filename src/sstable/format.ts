@@ -70,8 +70,8 @@ export interface BlockSource {
 }
 
 /**
- * The raw block in the frame `frame[start, end)`, which was read at `offset` of its file: verified, and decompressed into memory of its own. A
- * block that was stored raw comes back as a view of `frame`.
+ * The raw block in the frame `frame[start, end)`, which was read at `offset` of its file: verified, and decompressed into memory of its
+ * own. A block that was stored raw comes back as a view of `frame`.
  *
  * @param rawLengthMax the longest raw block that there can be
  * @throws StoreError `ERR_CORRUPTION`; `ERR_CODEC_UNAVAILABLE`

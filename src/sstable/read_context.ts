@@ -1,8 +1,9 @@
 /**
  * How one read may go about the file system, and what it has got from there so far.
  *
- * A read is a plain synchronous function over bytes. With `mayBlock` it reads files on the spot. Without, it returns `NEEDS_IO` at the first thing
- * that is not in memory and names it in `wanted`; `await context.load()` brings it through the thread pool, and the same call is made again:
+ * A read is a plain synchronous function over bytes. With `mayBlock` it reads files on the spot. Without, it returns `NEEDS_IO` at the
+ * first thing that is not in memory and names it in `wanted`; `await context.load()` brings it through the thread pool, and the same
+ * call is made again:
  *
  *   let status = reader.get(…, context)
  *   while (status === NEEDS_IO) { await context.load(); status = reader.get(…, context) }
@@ -96,7 +97,8 @@ export class ReadContext {
 }
 
 /**
- * Reads of table files so far, by all readers that share this object. `readMode: 'adaptive'` decides by how long reads on the spot have taken.
+ * Reads of table files so far, by all readers that share this object. `readMode: 'adaptive'` decides by how long reads on the spot have
+ * taken.
  */
 export class ReadStats {
   /** Reads on the spot, and the milliseconds that they held the thread; the read alone, not checking or decompression. */

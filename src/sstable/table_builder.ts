@@ -6,8 +6,8 @@
  *    separator between its last key and the next one goes into the index.
  * 3. `finish` writes the tail (filter, properties, index, footer), makes the file durable and closes it.
  *
- * Memory is bounded, whatever the length of the table: one raw block, its compressed form, the write buffer, the index, and 4 bytes per key for
- * the filter.
+ * Memory is bounded, whatever the length of the table: one raw block, its compressed form, the write buffer, the index, and 4 bytes per
+ * key for the filter.
  *
  * Invariants
  * 1. Entries come by user key ascending, then by sequence descending, no two equal. This is asserted for each.

@@ -1,10 +1,11 @@
 /**
- * The open tables of a store: opens them when they are first read, keeps the number of descriptors bounded, and closes those that have not been used
- * for longest, roughly: second chance, or CLOCK (Corbató, 1968). Each use sets a mark on the reader; the hand goes round, takes marks away, and closes
- * the first table that has none. A table that was just opened has none yet, so one that is read a single time does not drive out one in use.
+ * The open tables of a store: opens them when they are first read, keeps the number of descriptors bounded, and closes those that have
+ * not been used for longest, roughly: second chance, or CLOCK (Corbató, 1968). Each use sets a mark on the reader; the hand goes round,
+ * takes marks away, and closes the first table that has none. A table that was just opened has none yet, so one that is read a single
+ * time does not drive out one in use.
  *
- * A table that an iterator is on when it is closed here stays open until the iterator lets go. So there are at most `maxOpenTables` descriptors,
- * and one more for each table that only iterators still hold.
+ * A table that an iterator is on when it is closed here stays open until the iterator lets go. So there are at most `maxOpenTables`
+ * descriptors, and one more for each table that only iterators still hold.
  */
 import type { BlockCache } from '../cache/block_cache.js'
 import { assert } from '../util/assert.js'
@@ -56,8 +57,8 @@ export class TableCache {
   }
 
   /**
-   * The reader of a table, opened if it is not; `undefined` = `NEEDS_IO` (see `ReadContext`). It is borrowed: use it before the next call, or take a
-   * reference or an iterator.
+   * The reader of a table, opened if it is not; `undefined` = `NEEDS_IO` (see `ReadContext`). It is borrowed: use it before the next
+   * call, or take a reference or an iterator.
    *
    * Hot: a map lookup, 20 ns; `table cache` in `bench/micro/sstable.ts` guards it.
    *
@@ -108,7 +109,8 @@ export class TableCache {
     await undefined
     try {
       const reader = await TableReader.open(this.vfs, this.pathOf(meta), meta, this.blockCache, this.readStats)
-      // Meanwhile it may have been opened on the spot, or evicted: then it serves the read that waits for it, without its file being kept open.
+      // Meanwhile it may have been opened on the spot, or evicted: then it serves the read that waits for it, without its file being
+      // kept open.
       if (!this.opening.has(fileNumber) || this.readers.has(fileNumber)) reader.release()
       else this.add(reader)
       return reader

@@ -1,16 +1,17 @@
 /**
  * Reads a table: point lookups, iterators, and the one place where data blocks are fetched.
  *
- * Opening reads the tail of the file (`table_tail.ts`); filter and index stay in memory while the table is open. Data blocks are fetched when
- * needed, from the first of these that has them:
+ * Opening reads the tail of the file (`table_tail.ts`); filter and index stay in memory while the table is open. Data blocks are fetched
+ * when needed, from the first of these that has them:
  *
  *   context (loaded for this very read) → block cache → the file
  *
  * Invariants
  * 1. A block is handed out only after its checksum, length and structure were checked.
  * 2. Index and filter count against the block cache while the file is open.
- * 3. The file is open while the reference count is above zero: one for the owner, one for each iterator. A reader whose file was closed still
- *    works, because index and filter are in memory: it opens the file for each read. Only a read that waited for the thread pool meets such a one.
+ * 3. The file is open while the reference count is above zero: one for the owner, one for each iterator. A reader whose file was closed
+ *    still works, because index and filter are in memory: it opens the file for each read. Only a read that waited for the thread pool
+ *    meets such a one.
  */
 import { type BlockCache, BlockSlots } from '../cache/block_cache.js'
 import { NEEDS_IO } from '../codec/internal_iterator.js'
@@ -118,12 +119,13 @@ export class TableReader implements BlockSource {
   }
 
   /**
-   * Looks up the newest version of a key with a sequence of at most `sequence`: `FOUND` (then it is in the `result…` fields), `NOT_FOUND`, or
-   * `NEEDS_IO` (see `ReadContext`).
+   * Looks up the newest version of a key with a sequence of at most `sequence`: `FOUND` (then it is in the `result…` fields),
+   * `NOT_FOUND`, or `NEEDS_IO` (see `ReadContext`).
    *
    * @param hash `hashKey` of the key, also when the table has no filter
    *
-   * Hot: no allocation; 0.2 to 0.5 µs for a key in a cached block, 0.03 µs for most absent ones; `get` in `bench/micro/sstable.ts` guards it.
+   * Hot: no allocation; 0.2 to 0.5 µs for a key in a cached block, 0.03 µs for most absent ones; `get` in `bench/micro/sstable.ts`
+   * guards it.
    */
   get(key: Uint8Array, keyStart: number, keyEnd: number, hash: number, sequence: number, context: ReadContext): 1 | 0 | -1 {
     if (this.filter !== undefined && !this.filter.mayContain(hash)) return NOT_FOUND

@@ -1,6 +1,6 @@
 /**
- * The tail of a table: filter, properties, index and footer, read at once when the table is opened and checked against each other and against
- * the manifest.
+ * The tail of a table: filter, properties, index and footer, read at once when the table is opened and checked against each other and
+ * against the manifest.
  */
 import { corruption } from '../util/errors.js'
 import type { VfsFile } from '../vfs/vfs.js'

@@ -1,6 +1,6 @@
 /**
- * Decoders against bytes that fit their checksum and mean nothing: what a bug in a writer, or malice, could produce. They must end, within the memory
- * that the input itself takes, in an error of the store or in something that can be used without reading out of bounds.
+ * Decoders against bytes that fit their checksum and mean nothing: what a bug in a writer, or malice, could produce. They must end,
+ * within the memory that the input itself takes, in an error of the store or in something that can be used without reading out of bounds.
  */
 import { describe, expect, test } from 'vitest'
 import { BlockIndex, BlockIndexBuilder } from '../../../src/sstable/block_index.js'
