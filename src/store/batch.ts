@@ -10,7 +10,25 @@ import { RecordBuffer } from './record_buffer.js'
 import type { ValueType } from './typed_value.js'
 
 /** One write of an array batch. */
-export type BatchOperation = { type: 'put'; key: Key; value: Value } | { type: 'delete'; key: Key }
+export type BatchOperation = PutOperation | DeleteOperation
+
+/** Sets a key, as `store.put` does. */
+export interface PutOperation {
+  /** What to do. */
+  readonly type: 'put'
+  /** The key to set. */
+  readonly key: Key
+  /** What to set it to; the stored type follows from it. */
+  readonly value: Value
+}
+
+/** Deletes a key, as `store.delete` does. */
+export interface DeleteOperation {
+  /** What to do. */
+  readonly type: 'delete'
+  /** The key to delete. */
+  readonly key: Key
+}
 
 /** Options of a write. */
 export interface WriteOptions {

@@ -5,10 +5,13 @@ import { EventEmitter } from 'node:events'
 
 /** A memtable became a table. */
 export interface FlushEvent {
+  /** Entries of the memtable. */
   readonly entries: number
   /** Bytes written. */
   readonly outputBytes: number
+  /** Tables made: one, or none when nothing was left to write. */
   readonly tables: number
+  /** Milliseconds it took. */
   readonly durationMs: number
 }
 
@@ -16,12 +19,19 @@ export interface FlushEvent {
 export interface CompactionEvent {
   /** Why it was done: `'size'`, `'manual'`, `'tombstones'`, `'idle'`, `'move'` … */
   readonly reason: string
+  /** The shallower level that tables were taken from. */
   readonly fromLevel: number
+  /** The level that got the result. */
   readonly toLevel: number
+  /** Tables that went in, of both levels. */
   readonly inputTables: number
+  /** Tables that came out. */
   readonly outputTables: number
+  /** Bytes on disk that went in. */
   readonly inputBytes: number
+  /** Bytes on disk that came out. */
   readonly outputBytes: number
+  /** Milliseconds it took. */
   readonly durationMs: number
 }
 
@@ -35,11 +45,13 @@ export interface StallEvent {
 
 /** Writes go on after a stall. */
 export interface StallEndEvent {
+  /** Milliseconds that the stall lasted. */
   readonly durationMs: number
 }
 
 /** What opening the store found in the write-ahead logs. */
 export interface RecoveryEvent {
+  /** Logs replayed. */
   readonly logs: number
   /** Records replayed. */
   readonly records: number
@@ -51,36 +63,51 @@ export interface RecoveryEvent {
 
 /** A snapshot or scan was collected as garbage without having been closed. */
 export interface LeakEvent {
+  /** What was forgotten. */
   readonly kind: 'snapshot' | 'scan'
+  /** Milliseconds since it was made. */
   readonly ageMs: number
 }
 
 /** A background failure. The store accepts no writes until it is reopened; reads go on. */
 export interface BackgroundErrorEvent {
+  /** What failed. */
   readonly error: Error
 }
 
 /** The disk is full (`full: true`), or has space again. */
 export interface DiskFullEvent {
+  /** Whether the disk is full now. */
   readonly full: boolean
 }
 
 /** Something works, but not as well as it could. */
 export interface WarningEvent {
+  /** What, and what to do about it. */
   readonly message: string
 }
 
 /** Events of a store and their arguments. */
 export interface StoreEvents {
+  /** A memtable became a table. */
   flush: [FlushEvent]
+  /** Tables were merged or moved. */
   compaction: [CompactionEvent]
+  /** Writes begin to wait for background work. */
   stall: [StallEvent]
+  /** Writes run freely again. */
   stallEnd: [StallEndEvent]
+  /** Opening replayed logs. */
   recovery: [RecoveryEvent]
+  /** A snapshot or scan was forgotten. */
   leak: [LeakEvent]
+  /** Background work failed; writes stop until the store is reopened. */
   backgroundError: [BackgroundErrorEvent]
+  /** The disk is full, or has space again. */
   diskFull: [DiskFullEvent]
+  /** Something could work better. */
   warning: [WarningEvent]
+  /** The store was closed. */
   close: []
 }
 

@@ -6,10 +6,13 @@ import type { RecoveryEvent } from './events.js'
 
 /** One level of the tree. */
 export interface LevelStats {
+  /** 0 to 6. */
   readonly level: number
+  /** Number of tables. */
   readonly tables: number
   /** Entries, tombstones and shadowed versions included. */
   readonly keys: number
+  /** Entries that say that a key is deleted. */
   readonly tombstones: number
   /** Bytes on disk. */
   readonly bytes: number
@@ -23,17 +26,46 @@ export interface StoreStats {
   readonly status: StoreStatus
   /** Sequence number of the last acknowledged write: how many operations the store has ever taken. */
   readonly sequence: number
-  readonly memtable: { readonly keys: number; readonly bytes: number; readonly capacityBytes: number }
+  /** The memtable that takes writes. */
+  readonly memtable: {
+    /** Entries. */
+    readonly keys: number
+    /** Bytes in use. */
+    readonly bytes: number
+    /** Bytes it may take. */
+    readonly capacityBytes: number
+  }
   /** Memtables that are full and wait to become tables. */
-  readonly immutableMemtables: { readonly count: number; readonly keys: number; readonly bytes: number }
+  readonly immutableMemtables: {
+    /** How many there are. */
+    readonly count: number
+    /** Their entries. */
+    readonly keys: number
+    /** Bytes in use. */
+    readonly bytes: number
+  }
   /** Level 0 to level 6. */
   readonly levels: readonly LevelStats[]
-  readonly tables: { readonly count: number; readonly open: number; readonly bytes: number }
+  /** Tables of all levels. */
+  readonly tables: {
+    /** How many there are. */
+    readonly count: number
+    /** How many are held open. */
+    readonly open: number
+    /** Bytes on disk. */
+    readonly bytes: number
+  }
+  /** The block cache. */
   readonly cache: {
+    /** Bytes it may take. */
     readonly capacityBytes: number
+    /** Bytes in use: blocks, and indexes and filters of open tables. */
     readonly usedBytes: number
+    /** Blocks in it. */
     readonly blocks: number
+    /** Blocks that were found in it. */
     readonly hits: number
+    /** Blocks that had to be read. */
     readonly misses: number
     /** Hits per lookup, 0 to 1; 0 before the first. */
     readonly hitRate: number
@@ -42,22 +74,47 @@ export interface StoreStats {
   readonly memory: {
     /** Arenas of all memtables, spare ones included. */
     readonly memtables: number
+    /** Blocks in the cache. */
     readonly cachedBlocks: number
     /** Indexes and filters of open tables. */
     readonly tableMetadata: number
+    /** Records on their way to the log. */
     readonly writeBuffers: number
+    /** All of the above. */
     readonly total: number
   }
-  readonly wal: { readonly records: number; readonly bytes: number; readonly syncs: number }
-  readonly flushes: { readonly count: number; readonly bytes: number; readonly timeMs: number }
+  /** The write-ahead log. */
+  readonly wal: {
+    /** Records written; those of one record were acknowledged together. */
+    readonly records: number
+    /** Bytes written. */
+    readonly bytes: number
+    /** How often it was made durable. */
+    readonly syncs: number
+  }
+  /** Memtables that became tables. */
+  readonly flushes: {
+    /** How many. */
+    readonly count: number
+    /** Bytes written. */
+    readonly bytes: number
+    /** Milliseconds they took. */
+    readonly timeMs: number
+  }
+  /** Merges of tables into deeper levels. */
   readonly compactions: {
+    /** How many. */
     readonly count: number
     /** Tables moved to a deeper level without being rewritten. */
     readonly moves: number
+    /** Bytes of the tables read. */
     readonly readBytes: number
+    /** Bytes of the tables written. */
     readonly writtenBytes: number
+    /** Milliseconds they took. */
     readonly timeMs: number
   }
+  /** What one byte of the user's costs. */
   readonly amplification: {
     /** Bytes written to disk (log, flush, compaction) per byte of user writes; 0 before the first. */
     readonly write: number
@@ -66,9 +123,20 @@ export interface StoreStats {
   }
   /** What opening the store found in the logs. */
   readonly recovery: RecoveryEvent
+  /** How writes waited for background work. */
   readonly stalls: StallStats
-  readonly snapshots: { readonly open: number; readonly oldestAgeMs: number }
-  readonly scans: { readonly open: number; readonly oldestAgeMs: number }
+  /** Open snapshots. */
+  readonly snapshots: OpenReaderStats
+  /** Open scans. */
+  readonly scans: OpenReaderStats
+}
+
+/** Readers that keep old versions from being dropped. */
+export interface OpenReaderStats {
+  /** How many are open. */
+  readonly open: number
+  /** Age of the oldest in milliseconds; 0 when none is open. */
+  readonly oldestAgeMs: number
 }
 
 /** The state of a store; see `docs/durability.md`. */

@@ -23,7 +23,10 @@ import type { StoreStats, StoreStatus } from './stats.js'
 import { VALUE_TYPE_ANY } from './typed_value.js'
 
 /** Options of a store whose scans give keys as bytes. */
-export type ByteKeyOptions = StoreOptions & { keys: 'bytes' }
+export interface ByteKeyOptions extends StoreOptions {
+  /** Scans give keys as bytes. */
+  keys: 'bytes'
+}
 
 /**
  * An ordered, durable key-value store in a directory.

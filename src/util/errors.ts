@@ -59,7 +59,9 @@ export interface StoreErrorDetails {
 
 /** An error of operation, told apart by its {@link StoreErrorCode}. */
 export class StoreError extends Error {
+  /** `'StoreError'`. */
   override readonly name: string = 'StoreError'
+  /** What went wrong, for programs; the message says it for people. */
   readonly code: StoreErrorCode
   /** File or directory concerned, where there is one. */
   readonly path: string | undefined

@@ -9,6 +9,7 @@ import { hostname } from 'node:os'
 
 /** The identity that a lock file records. */
 export interface ProcessIdentity {
+  /** Number of the process. */
   readonly pid: number
   /** Clock ticks between boot and the start of the process (Linux), as a decimal string; empty when unknown. */
   readonly startTime: string

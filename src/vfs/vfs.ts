@@ -20,6 +20,7 @@ export type OpenMode = 'read' | 'create' | 'update'
 
 /** An open file. Positions and lengths are bytes. */
 export interface VfsFile {
+  /** The path it was opened by. */
   readonly path: string
   /** Reads up to `length` bytes at `position` into `target` from `targetOffset`; returns how many (0 at the end of the file). */
   readSync(target: Uint8Array, targetOffset: number, length: number, position: number): number
@@ -33,7 +34,9 @@ export interface VfsFile {
   syncSync(): void
   /** As `syncSync`, through the thread pool. */
   sync(): Promise<void>
+  /** Its length. */
   sizeSync(): number
+  /** Cuts it off, or fills it up with zeros, to `length`. */
   truncateSync(length: number): void
   /** Closes the file. Closing twice does nothing. */
   closeSync(): void
@@ -41,8 +44,11 @@ export interface VfsFile {
 
 /** What `statSync` tells. */
 export interface VfsStat {
+  /** Whether it is a regular file. */
   readonly isFile: boolean
+  /** Whether it is a folder. */
   readonly isDirectory: boolean
+  /** Length of a file. */
   readonly sizeBytes: number
 }
 
@@ -60,6 +66,7 @@ export interface Vfs {
   renameSync(from: string, to: string): void
   /** Gives a file a second name; fails with `EEXIST` if it is taken, atomically. */
   linkSync(existing: string, added: string): void
+  /** Removes a name of a file; the file goes with its last name. */
   unlinkSync(path: string): void
   /** Removes an empty folder. */
   rmdirSync(path: string): void
@@ -79,5 +86,6 @@ export interface Vfs {
 
 /** Tells a worker thread which file system to open. */
 export interface WorkerVfsSpec {
+  /** The operating system's file system: the only one that threads can share. */
   readonly kind: 'node'
 }
