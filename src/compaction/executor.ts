@@ -74,6 +74,8 @@ export type JobOutcome = { readonly result: JobResult } | { readonly error: Stor
 
 /** Runs jobs. */
 export interface Executor {
+  /** Told of a sync whose failure came to light after its job had ended well; see `task_run.ts`. */
+  onLateError: ((error: StoreError) => void) | undefined
   /** Takes over a job. At most one flush and one compaction at a time. */
   submit(job: Job, ended: (outcome: JobOutcome) => void): void
   /** Asks the running compaction, if any, to stop at its next pause; it then ends with `ERR_ABORTED`. */

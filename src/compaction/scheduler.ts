@@ -1,22 +1,13 @@
 /**
- * Decides which background job runs next, and installs what jobs made.
- *
- * At most one flush and one compaction run at a time. Flushes come from the store (`requestFlush`), compactions from the picker. The scheduler is told of changes
- * by `poke`, and looks for work by itself after each job.
- *
- * Invariants
- * 1. Installations happen one at a time, flushes in the order of their requests.
- * 2. The version that a job reads stays referenced until the job's result is installed or the job has failed, so no input is deleted under it.
- * 3. After an error nothing is started until `resume`.
+ * The scheduler of background work as the store sees it, and the store as the scheduler sees it. `compaction_scheduler.ts` is the implementation.
  */
 import type { Memtable } from '../memtable/memtable.js'
-import type { TableMeta } from '../sstable/table_meta.js'
 import type { Clock } from '../util/clock.js'
 import type { StoreError } from '../util/errors.js'
 import type { Task } from '../util/task.js'
+import type { AddedTable, RemovedTable } from '../version/version_edit.js'
 import type { Version } from '../version/version.js'
 import type { CompressionName } from '../codec/compression.js'
-import type { Executor } from './executor.js'
 import type { KeyRange } from './plan.js'
 
 /** A frozen memtable that is to become a table. The store may hang more on its own subtype: requests come back by identity. */
@@ -26,8 +17,8 @@ export interface FlushRequest {
 
 /** What a finished job changes. */
 export interface Installation<F extends FlushRequest = FlushRequest> {
-  readonly added: readonly { readonly level: number; readonly table: TableMeta }[]
-  readonly removed: readonly { readonly level: number; readonly fileNumber: number }[]
+  readonly added: readonly AddedTable[]
+  readonly removed: readonly RemovedTable[]
   /** Requests that the job carried out, oldest first; empty for a compaction. */
   readonly flushed: readonly F[]
 }
@@ -79,7 +70,7 @@ export interface SchedulerHost<F extends FlushRequest = FlushRequest> {
    * be deleted. The next installation starts only when this one has ended.
    */
   install(installation: Installation<F>): Task<void>
-  /** Whether nobody has written for a while, so that garbage may be collected ahead of need. */
+  /** Whether nobody has written for a while, so that garbage may be collected ahead of need. Call `poke` when it becomes true. */
   isIdle(): boolean
   /** A job or an installation failed, and nothing more is started. Call `resume` when the reason is gone (disk full), or never. */
   onJobError(error: StoreError, job: JobDescription): void
@@ -138,19 +129,14 @@ export interface Scheduler<F extends FlushRequest = FlushRequest> {
   /** Resolves when nothing runs and nothing is due; rejects when a job fails. */
   idle(): Promise<void>
   idleSync(): void
-  /** Starts no more jobs; what runs goes on. */
+  /** Starts no more jobs; what runs goes on and is installed. */
   pause(): void
-  /** Undoes `pause`, or goes on after an error. */
+  /** As after a failed job: starts and installs nothing any more, and rejects all waiters with the error. */
+  stop(error: StoreError): void
+  /** Undoes `pause`, or goes on after an error: flushes are tried again, finished jobs that were not installed are now. */
   resume(): void
   /** Cancels the running compaction, lets the running flush end, starts nothing more, and frees the executor. Queued flushes stay undone. Never rejects. */
   close(): Promise<void>
   closeSync(): void
   stats(): SchedulerStats
 }
-
-/** The constructor's shape: `new CompactionScheduler(host, executor, options)`. */
-export type SchedulerConstructor = new <F extends FlushRequest>(
-  host: SchedulerHost<F>,
-  executor: Executor,
-  options: SchedulerOptions,
-) => Scheduler<F>
