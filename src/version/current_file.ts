@@ -3,7 +3,7 @@
  *
  * ```
  * MANIFEST-000001
- * 5f9f4a3b
+ * ba7528b7
  * ```
  *
  * It is replaced as a whole: the new text is written to `CURRENT.tmp`, synced, and renamed; then the folder is synced. A crash leaves
