@@ -82,12 +82,14 @@ export class CommitQueue {
   readonly #clock: Clock
   readonly #turn: LoopTurn
   readonly #mode: WalSync
+  readonly #syncIntervalMs: number
   #filling: Group | undefined
   #waiting: Group[] = []
   #unsynced: Group[] = []
   #isSyncing = false
   #isPaced = false
   #isBufferTimed = false
+  #isSyncTimed = false
   #stopped: StoreError | undefined
   #exclusive: Exclusive | undefined
   #exclusiveWaiters: (() => void)[] = []
@@ -98,12 +100,20 @@ export class CommitQueue {
     this.#drain()
   }
 
-  constructor(host: CommitHost, logs: LogSet, clock: Clock, turn: LoopTurn, mode: WalSync, lastSequence: number) {
+  constructor(
+    host: CommitHost,
+    logs: LogSet,
+    clock: Clock,
+    turn: LoopTurn,
+    settings: { readonly walSync: WalSync; readonly walSyncInterval: number },
+    lastSequence: number,
+  ) {
     this.#host = host
     this.#logs = logs
     this.#clock = clock
     this.#turn = turn
-    this.#mode = mode
+    this.#mode = settings.walSync
+    this.#syncIntervalMs = settings.walSyncInterval
     this.lastSequence = lastSequence
   }
 
@@ -334,6 +344,7 @@ export class CommitQueue {
         this.#logs.buffer(record, baseSequence)
         this.#timeBuffer()
       } else this.#logs.append(record, baseSequence)
+      if (this.#mode === 'interval') this.#timeSync()
     } catch (error) {
       throw this.#writeFailed(error)
     }
@@ -411,6 +422,19 @@ export class CommitQueue {
       } catch (error) {
         this.#writeFailed(error)
       }
+    })
+  }
+
+  /** With `walSync: 'interval'`: a write is synced so many milliseconds later at the latest. */
+  #timeSync(): void {
+    if (this.#isSyncTimed) return
+    this.#isSyncTimed = true
+    this.#clock.after(this.#syncIntervalMs, () => {
+      this.#isSyncTimed = false
+      if (this.#stopped !== undefined) return
+      this.#logs.sync().catch((error: unknown) => {
+        this.#stop(error)
+      })
     })
   }
 

@@ -148,7 +148,7 @@ export class Engine implements CommitHost {
     )
     const { files } = parts.manifest
     this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1))
-    this.queue = new CommitQueue(this, this.logs, clock, turn, options.walSync, parts.lastSequence)
+    this.queue = new CommitQueue(this, this.logs, clock, turn, options, parts.lastSequence)
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)
     this.scheduler = options.readOnly ? undefined : parts.makeScheduler(this)

@@ -17,9 +17,8 @@
 import { resolve } from 'node:path'
 import { BlockCache } from '../cache/block_cache.js'
 import { initChecksum } from '../codec/checksum.js'
-import { InlineExecutor } from '../compaction/inline_executor.js'
 import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
-import { WorkerExecutor } from '../compaction/worker_executor.js'
+import { createExecutor } from '../compaction/create_executor.js'
 import { Memtable } from '../memtable/memtable.js'
 import { TableCache } from '../sstable/table_cache.js'
 import { StoreError } from '../util/errors.js'
@@ -146,11 +145,13 @@ function* assemble(
     lastSequence: report.lastSequence,
     nextFileNumber: manifest.state.nextFileNumber,
     makeScheduler: (engine) => {
-      const spec = options.backgroundThreads === 0 ? undefined : vfs.workerSpec()
-      const executor =
-        spec === undefined
-          ? new InlineExecutor(vfs, clock)
-          : new WorkerExecutor(spec, { workerUrl: options.workerUrl, onWarning: (message) => engine.emit('warning', { message }) })
+      const executor = createExecutor({
+        vfs,
+        clock,
+        threads: options.backgroundThreads,
+        workerUrl: options.workerUrl,
+        onWarning: (message) => engine.emit('warning', { message }),
+      })
       return new CompactionScheduler(engine, executor, {
         dir: path,
         memtableSize: options.memtableSize,
