@@ -36,8 +36,8 @@
  *    meets a link that `g` has removed meanwhile, and ends, or meets a newer link at that name, made after `h` was linked, whose nonce `h` cannot have succeeded.
  *  - Step 1 needs `LOCK` to be missing. It is missing only before the first and after a release, never while `g` holds it.
  * The second walk is what makes it true (checking only that `LOCK` is the same as before is not enough): in between, one that lost in step 4 may have removed
- * its own link in the middle of the chain and ended, so that a successor of it would hold on to a chain that nobody else can see any more. The test
- * `lock_schedules` runs random schedules of several processes, with kills at any point, and finds that case when the walk is left out.
+ * its own link in the middle of the chain and ended, so that a successor of it would hold on to a chain that nobody else can see any more. `lock.test.ts`
+ * plays that case; `lock_schedules.test.ts` runs random schedules of several processes that die at any point.
  *
  * Power loss. Records are not synced. A record that cannot be read is one that a power loss tore, as links publish whole records only: its process is dead, and
  * the hash of its name and bytes stands for its nonce. All other records name an earlier boot. A lock file therefore never blocks a machine that was restarted
@@ -248,18 +248,21 @@ function* canLive(vfs: Vfs, record: LockRecord, temporary: string): Task<boolean
  * file of a living process stays, unless it was not written yet: that one finds it missing, and begins again.
  */
 function* sweep(vfs: Vfs, folder: string, own: LockRecord): Task<void> {
-  yield PAUSE
-  for (const name of vfs.readdirSync(folder)) {
-    const [, nonce, suffix] = /^LOCK\.([0-9a-f]{32})((?:\.link)?\.tmp)?$/.exec(name) ?? []
-    if (nonce === undefined || nonce === own.nonce) continue
-    const path = joinPath(folder, name)
+  try {
     yield PAUSE
-    if (suffix !== undefined) {
-      const record = readRecord(vfs, path, name)
+    for (const name of vfs.readdirSync(folder)) {
+      const [, nonce, suffix] = /^LOCK\.([0-9a-f]{32})((?:\.link)?\.tmp)?$/.exec(name) ?? []
+      if (nonce === undefined || nonce === own.nonce) continue
       yield PAUSE
-      if (record === undefined || (record.isReadable && vfs.isProcessAlive(record))) continue
+      if (suffix !== undefined) {
+        const record = readRecord(vfs, joinPath(folder, name), name)
+        yield PAUSE
+        if (record === undefined || (record.isReadable && vfs.isProcessAlive(record))) continue
+      }
+      removeQuietly(vfs, joinPath(folder, name))
     }
-    removeQuietly(vfs, path)
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error // the lock is held; what is left over is for the next sweep
   }
 }
 

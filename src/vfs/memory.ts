@@ -204,6 +204,7 @@ export class MemoryVfs implements Vfs {
     return this.#machine.capacityBytes
   }
 
+  /** As above; what is stored stays, even above the limit. */
   set capacityBytes(bytes: number) {
     this.#machine.capacityBytes = bytes
   }
@@ -269,9 +270,7 @@ export class MemoryVfs implements Vfs {
 
   openSync(path: string, mode: OpenMode): VfsFile {
     if (mode !== 'create') return this.#open(this.#inode(path, 'open'), path, mode)
-    const { folder, name } = this.#place(path, 'open')
-    if (name === '' || folder.entries.has(name)) throw refusal('EEXIST', 'open', path)
-    this.#mutate('create', path)
+    const { folder, name } = this.#checked('create', path, () => this.#freePlace(path, 'open'))
     const inode = new MemoryInode()
     this.#machine.tree.change({ folder, name, node: inode })
     return this.#open(inode, path, mode)
@@ -305,52 +304,40 @@ export class MemoryVfs implements Vfs {
   }
 
   renameSync(from: string, to: string): void {
-    const source = this.#place(from, 'rename')
-    const target = this.#place(to, 'rename')
-    const moved = source.folder.entries.get(source.name)
-    const replaced = target.folder.entries.get(target.name)
-    if (moved === undefined) throw refusal('ENOENT', 'rename', from)
-    if (target.name === '') throw refusal('EBUSY', 'rename', to)
+    const { source, target, moved, replaced } = this.#checked('rename', from, () => this.#renaming(from, to))
     if (moved === replaced) return // two names of one file: POSIX does nothing
-    if (moved instanceof MemoryInode && replaced instanceof MemoryFolder) throw refusal('EISDIR', 'rename', to)
-    if (moved instanceof MemoryFolder && replaced instanceof MemoryInode) throw refusal('ENOTDIR', 'rename', to)
-    if (replaced instanceof MemoryFolder && replaced.entries.size > 0) throw refusal('ENOTEMPTY', 'rename', to)
-    if (`${this.#absolute(to)}/`.startsWith(`${this.#absolute(from)}/`)) throw refusal('EINVAL', 'rename', to)
-    this.#mutate('rename', from)
     this.#machine.tree.change({ ...target, node: moved }, { ...source, node: undefined })
     if (replaced instanceof MemoryInode) this.#machine.reclaim(replaced)
   }
 
   linkSync(existing: string, added: string): void {
-    const inode = this.#find(existing)
-    if (inode === undefined) throw refusal('ENOENT', 'link', existing)
-    if (!(inode instanceof MemoryInode)) throw refusal('EPERM', 'link', existing)
-    const { folder, name } = this.#place(added, 'link')
-    if (name === '' || folder.entries.has(name)) throw refusal('EEXIST', 'link', added)
-    this.#mutate('link', added)
-    this.#machine.tree.change({ folder, name, node: inode })
+    const { place, inode } = this.#checked('link', added, () => {
+      const found = this.#find(existing)
+      if (found === undefined) throw refusal('ENOENT', 'link', existing)
+      if (!(found instanceof MemoryInode)) throw refusal('EPERM', 'link', existing)
+      return { place: this.#freePlace(added, 'link'), inode: found }
+    })
+    this.#machine.tree.change({ ...place, node: inode })
   }
 
   unlinkSync(path: string): void {
-    const inode = this.#inode(path, 'unlink')
-    this.#mutate('unlink', path)
+    const inode = this.#checked('unlink', path, () => this.#inode(path, 'unlink'))
     this.#machine.tree.change({ ...this.#place(path, 'unlink'), node: undefined })
     this.#machine.reclaim(inode)
   }
 
   rmdirSync(path: string): void {
-    const removed = this.#folder(path, 'rmdir')
-    const { folder, name } = this.#place(path, 'rmdir')
-    if (removed.entries.size > 0) throw refusal('ENOTEMPTY', 'rmdir', path)
-    if (name === '') throw refusal('EBUSY', 'rmdir', path)
-    this.#mutate('rmdir', path)
-    this.#machine.tree.change({ folder, name, node: undefined })
+    const place = this.#checked('rmdir', path, () => {
+      const { name, folder } = this.#place(path, 'rmdir')
+      if (name === '') throw refusal('EBUSY', 'rmdir', path)
+      if (this.#folder(path, 'rmdir').entries.size > 0) throw refusal('ENOTEMPTY', 'rmdir', path)
+      return { name, folder }
+    })
+    this.#machine.tree.change({ ...place, node: undefined })
   }
 
   syncDirSync(path: string): void {
-    const folder = this.#folder(path, 'fsync')
-    this.#mutate('syncDir', path)
-    this.#machine.tree.sync(folder)
+    this.#machine.tree.sync(this.#checked('syncDir', path, () => this.#folder(path, 'fsync')))
   }
 
   async syncDir(path: string): Promise<void> {
@@ -375,6 +362,13 @@ export class MemoryVfs implements Vfs {
 
   workerSpec(): undefined {
     return undefined
+  }
+
+  /** Looks for reasons to refuse a change, announces it, and looks again: what is called in between may act on the same disk. */
+  #checked<T>(kind: MutationKind, path: string, check: () => T): T {
+    check()
+    this.#mutate(kind, path)
+    return check()
   }
 
   #onMachine(machine: Machine): MemoryVfs {
@@ -415,6 +409,27 @@ export class MemoryVfs implements Vfs {
       if (!(node instanceof MemoryFolder)) throw refusal('ENOTDIR', syscall, path)
     }
     return { folder: node, name }
+  }
+
+  #freePlace(path: string, syscall: string): { folder: MemoryFolder; name: string } {
+    const place = this.#place(path, syscall)
+    if (place.name === '' || place.folder.entries.has(place.name)) throw refusal('EEXIST', syscall, path)
+    return place
+  }
+
+  #renaming(from: string, to: string) {
+    const source = this.#place(from, 'rename')
+    const target = this.#place(to, 'rename')
+    const moved = source.folder.entries.get(source.name)
+    const replaced = target.folder.entries.get(target.name)
+    if (moved === undefined) throw refusal('ENOENT', 'rename', from)
+    if (target.name === '') throw refusal('EBUSY', 'rename', to)
+    if (moved instanceof MemoryInode && replaced instanceof MemoryFolder) throw refusal('EISDIR', 'rename', to)
+    if (moved instanceof MemoryFolder && replaced instanceof MemoryInode) throw refusal('ENOTDIR', 'rename', to)
+    if (replaced instanceof MemoryFolder && replaced !== moved && replaced.entries.size > 0) throw refusal('ENOTEMPTY', 'rename', to)
+    const [above, below] = [this.#absolute(from), this.#absolute(to)]
+    if (moved !== replaced && below.startsWith(`${above}/`)) throw refusal('EINVAL', 'rename', to)
+    return { source, target, moved, replaced }
   }
 
   #inode(path: string, syscall: string): MemoryInode {
