@@ -112,15 +112,7 @@ export class Memtable {
   /**
    * Adds an entry. The sequence number must be new. Asserts that there is room; the caller has asked {@link Memtable.hasRoomFor}.
    */
-  insert(
-    source: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    valueStart: number,
-    valueEnd: number,
-    sequence: number,
-    kind: number,
-  ): void {
+  insert(source: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, sequence: number, kind: number): void {
     this.list.insert(source, keyStart, keyEnd, valueStart, valueEnd, sequence, kind)
   }
 
