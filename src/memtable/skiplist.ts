@@ -172,7 +172,10 @@ export class Skiplist {
   insert(source: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, sequence: number, kind: number): void {
     const { arena, words, path } = this
     assert(words[H_FROZEN] === 0, 'a frozen memtable takes no entries')
-    if (!this.followFinger(source, keyStart, keyEnd)) {
+    const isNext = this.followFinger(source, keyStart, keyEnd)
+    // From here on the path is that of the new entry: should it be refused, nothing may follow the old finger.
+    this.last = 0
+    if (!isNext) {
       this.search(source, keyStart, keyEnd, sequence, path)
       assert(this.found === 0 || this.recordSequence(words[this.found]!) !== sequence, 'a version is inserted once')
     }

@@ -49,13 +49,14 @@ describe('arena', () => {
 
   test('a refused entry leaves the memtable as it was', () => {
     const memtable = Memtable.create(4 * KIB)
-    insert(memtable, put('a', 1))
-    const before = memtable.usedBytes
-    expect(() => insert(memtable, put('b', 2, Buffer.alloc(4 * KIB)))).toThrow('an entry fits into the arena')
-    expect([memtable.usedBytes, memtable.entryCount]).toEqual([before, 1])
-    insert(memtable, put('b', 3))
-    insert(memtable, put('', 4))
-    expect(contentOf(memtable)).toEqual([put('', 4), put('a', 1), put('b', 3)].map(textOf))
+    for (const [index, key] of ['b', 'd', 'm'].entries()) insert(memtable, put(key, index + 1))
+    const before = [memtable.usedBytes, memtable.entryCount]
+    expect(() => insert(memtable, put('c', 4, Buffer.alloc(4 * KIB)))).toThrow('an entry fits into the arena')
+    expect(() => insert(memtable, put('b', 1))).toThrow('a version is inserted once')
+    expect([memtable.usedBytes, memtable.entryCount]).toEqual(before)
+    insert(memtable, put('n', 5))
+    insert(memtable, put('', 6))
+    expect(contentOf(memtable)).toEqual([put('', 6), put('b', 1), put('d', 2), put('m', 3), put('n', 5)].map(textOf))
   })
 
   test('a group whose bounds were promised room fits to its last entry, whatever heights are drawn', () => {
