@@ -26,7 +26,10 @@ import { type Limits, workloads } from './workloads.js'
 
 const execute = promisify(execFile)
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url))
+/** The short form. */
 const SHORT = ['fillrandom', 'fillbatch', 'get', 'getsync', 'getmissing', 'scan', 'open']
+/** Enough to see that every engine works. */
+const SMOKE = ['fillrandom', 'get', 'getsync', 'scan', 'open']
 
 interface Settings {
   readonly workloads: readonly string[]
@@ -63,7 +66,7 @@ function readSettings(): Settings {
   }
   const seconds = positive('seconds', values.seconds, values.smoke ? 0.2 : 2)
   return {
-    workloads: known('workload', values.workload ?? SHORT, [...workloads.keys()]),
+    workloads: known('workload', values.workload ?? (values.smoke ? SMOKE : SHORT), [...workloads.keys()]),
     engines: known('engine', values.engine ?? ENGINE_NAMES, ENGINE_NAMES),
     rounds: positive('rounds', values.rounds, values.smoke ? 1 : 3),
     records: positive('records', values.records, values.smoke ? 20_000 : 200_000),

@@ -47,7 +47,7 @@ async function tour(dir: string, cities: readonly City[], { short, reportPath }:
 
     heading('Ask questions')
     await readOneCity(store)
-    await listCountry(store, 'CH')
+    await listCountry(store, 'DE')
     await tenMostPopulous(store)
     await lookIntoThePast(store)
     await meetAnError(store)

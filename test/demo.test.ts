@@ -30,8 +30,8 @@ describe('the tour through the cities', () => {
   })
 
   test('lists the cities of a country as its counter counted them', () => {
-    const [, listed, counted] = /CH has (\d+) cities \(its counter says (\d+)\)/.exec(output) ?? []
-    expect(Number(listed)).toBeGreaterThan(5)
+    const [, listed, counted] = /DE has (\d+) cities \(its counter says (\d+)\)/.exec(output) ?? []
+    expect(Number(listed)).toBeGreaterThan(50)
     expect(counted).toBe(listed)
   })
 
