@@ -7,13 +7,14 @@
  *
  * At most one flush and one compaction are under way, from their start to the end of their installation.
  *
- * Everything can be waited for in two ways, by a promise and on the spot. The second drives the executor and the installation that is under way to their ends from inside the call; they
- * may both happen at once, since neither cares who drives it.
+ * Everything can be waited for in two ways, by a promise and on the spot. The second drives the executor and the installation that is under
+ * way to their ends from inside the call; they may both happen at once, since neither cares who drives it.
  *
  * Invariants
  * 1. Installations happen one at a time, flushes in the order of their requests.
  * 2. The version that a job reads stays referenced until its result is installed or given up, so no input is deleted under it.
- * 3. After an error nothing is started or installed until `resume`. What had been asked for is then tried again: requests, and results that were not installed.
+ * 3. After an error nothing is started or installed until `resume`. What had been asked for is then tried again: requests, and results that
+ *    were not installed.
  */
 import { SEQUENCE_MAX } from '../codec/internal_key.js'
 import { StoreError } from '../util/errors.js'

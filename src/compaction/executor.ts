@@ -1,8 +1,10 @@
 /**
- * Where jobs run: on this thread in slices (`inline_executor.ts`) or on a worker thread (`worker_executor.ts`). Both run the same tasks and produce the same bytes.
+ * Where jobs run: on this thread in slices (`inline_executor.ts`) or on a worker thread (`worker_executor.ts`). Both run the same tasks and
+ * produce the same bytes.
  *
  * Invariants
- * 1. Each submitted job ends with exactly one call of its `ended`, in a later turn of the event loop or inside `waitSync`, never inside `submit`.
+ * 1. Each submitted job ends with exactly one call of its `ended`, in a later turn of the event loop or inside `waitSync`, never inside
+ *    `submit`.
  * 2. A job that fails or is cancelled leaves no file behind, as far as the file system lets it.
  * 3. A flush never waits for a compaction: it interrupts it at its next pause.
  */
@@ -81,7 +83,8 @@ export interface Executor {
   /** Asks the running compaction, if any, to stop at its next pause; it then ends with `ERR_ABORTED`. */
   cancelCompaction(): void
   /**
-   * Blocks until a job has ended and its `ended` was called, or `timeoutMs` have passed. Returns whether one has; at once, with `false`, when none runs.
+   * Blocks until a job has ended and its `ended` was called, or `timeoutMs` have passed. Returns whether one has; at once, with `false`,
+   * when none runs.
    */
   waitSync(timeoutMs: number): boolean
   /** Frees the thread. Jobs must have ended. */

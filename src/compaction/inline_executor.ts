@@ -1,6 +1,6 @@
 /**
- * Runs jobs on the calling thread, in slices between turns of the event loop: for stores whose file system no other thread can open, for places without worker threads, and for tests,
- * because it is deterministic: a slice is a number of bytes, not of milliseconds.
+ * Runs jobs on the calling thread, in slices between turns of the event loop: for stores whose file system no other thread can open, for
+ * places without worker threads, and for tests, because it is deterministic: a slice is a number of bytes, not of milliseconds.
  *
  * A flush goes first: while there is one, the compaction stands still.
  */

@@ -1,5 +1,6 @@
 /**
- * What jobs do: a flush writes memtables to a table of level 0, a compaction merges tables into a deeper level. Both are tasks, so that they run in slices on any thread.
+ * What jobs do: a flush writes memtables to a table of level 0, a compaction merges tables into a deeper level. Both are tasks, so that
+ * they run in slices on any thread.
  *
  * 1. Merge the inputs into one sorted run.
  * 2. Drop what nobody can see any more (`retention.ts`).
@@ -98,8 +99,8 @@ function* writeTables(copy: EntryCopy, bytesRead: number, environment: JobEnviro
     copy.begin()
     for (let why = copy.advance(); why !== ENDED; why = copy.advance()) {
       if (environment.isCancelled()) throw new StoreError('ERR_ABORTED', 'a background job was cancelled')
-      if (why === PAUSED) yield PAUSE
-      else yield* outputs.finishTable()
+      if (why === CUT) yield* outputs.finishTable()
+      yield PAUSE
     }
     yield* outputs.finishAll()
     isDone = true
@@ -241,7 +242,10 @@ class OutputTables {
     if (this.finished.length > 0) yield* step(syncDirStep(this.vfs, this.settings.dir))
   }
 
-  /** Deletes everything, as far as that goes: the error that led here is the one to report, and what stays behind is removed when the store is next opened. */
+  /**
+   * Deletes everything, as far as that goes: the error that led here is the one to report, and what stays behind is removed when the store
+   * is next opened.
+   */
   discard(): void {
     tryTo(() => this.builder?.abandon())
     for (const { table } of this.finished) tryTo(() => this.vfs.unlinkSync(joinPath(this.settings.dir, tableFileName(table.fileNumber))))

@@ -65,8 +65,8 @@ export function compactionDraft(
 }
 
 /**
- * File numbers that a plan may need: outputs are at most as large as their entries are raw, are cut at half of the target at the earliest, and once more for every ten tables' worth of
- * grandparents. Should it be one too few, the last table gets longer.
+ * File numbers that a plan may need: outputs are at most as large as their entries are raw, are cut at half of the target at the earliest,
+ * and once more for every ten tables' worth of grandparents. Should it be one too few, the last table gets longer.
  */
 export function fileNumbersFor(plan: CompactionPlan): number {
   let rawBytes = 0

@@ -2,11 +2,14 @@
  * Compaction of a key range on request: everything in it goes down to the last level, and what nobody can see is dropped on the way.
  *
  * 1. Level 0: the tables that were there at the start and reach into the range, with all that overlap them, go to the base level.
- * 2. Each level below, from the top: its tables in the range are merged into the next, in key order, some tables at a time, so that a job needs bounded room on the disk.
- * 3. The last level: tables that were there at the start and are not *settled* are rewritten, neighbours together. A settled table was written by a compaction into the last
- *    level when no snapshot was in the way: it holds no deletions, its sequences are all zero, and its codec is that of the last level. A table that was moved there is not.
+ * 2. Each level below, from the top: its tables in the range are merged into the next, in key order, some tables at a time, so that a job
+ *    needs bounded room on the disk.
+ * 3. The last level: tables that were there at the start and are not *settled* are rewritten, neighbours together. A settled table was
+ *    written by a compaction into the last level when no snapshot was in the way: it holds no deletions, its sequences are all zero, and
+ *    its codec is that of the last level. A table that was moved there is not.
  *
- * The range is covered once: what is written meanwhile is not waited for. Since levels shrink by ten upwards, going level by level writes about 1.2 times the data.
+ * The range is covered once: what is written meanwhile is not waited for. Since levels shrink by ten upwards, going level by level writes
+ * about 1.2 times the data.
  */
 import type { TableMeta } from '../sstable/table_meta.js'
 import { type CompactionPlan, type KeyRange, LAST_LEVEL } from './plan.js'
@@ -37,7 +40,8 @@ export class ManualCompaction {
   }
 
   /**
-   * The next step, or `undefined` when the request is done (`isDone`), or when a running plan is in the way. The step must have been carried out before the next call.
+   * The next step, or `undefined` when the request is done (`isDone`), or when a running plan is in the way. The step must have been
+   * carried out before the next call.
    */
   next(picking: Picking): CompactionPlan | undefined {
     for (; this.level <= LAST_LEVEL; this.level++, this.doneKey = undefined) {

@@ -1,16 +1,16 @@
 /**
  * Where the outputs of a job are cut into tables.
  *
- * A table written to level n will itself be compacted into level n + 1, together with all tables there that it overlaps, the *grandparents* of the job. Cutting where they are cut
- * saves the parts of them that a table only touches (RocksDB found 12 % less compaction).
+ * A table written to level n will itself be compacted into level n + 1, together with all tables there that it overlaps, the *grandparents*
+ * of the job. Cutting where they are cut saves the parts of them that a table only touches (RocksDB found 12 % less compaction).
  *
  *   grandparents   ├────────┤├──────────┤├─────────┤├──────┤
  *   outputs        ├─────────────────────┤├─────────────────┤
  *
  * A table is cut before a new user key when
  * 1. it overlaps grandparents of more than ten tables' worth of bytes: compacting it would cost too much, however small it is;
- * 2. a grandparent ends just before, and the table has reached 50 % of the target, 5 % more for each grandparent it ends in, up to 90 %: with many small grandparents there
- *    will be another boundary soon, with few large ones perhaps not;
+ * 2. a grandparent ends just before, and the table has reached 50 % of the target, 5 % more for each grandparent it ends in, up to 90 %:
+ *    with many small grandparents there will be another boundary soon, with few large ones perhaps not;
  * 3. it has reached 200 % of the target; 100 % where no grandparent follows.
  */
 import { compareBytes } from '../codec/bytes.js'

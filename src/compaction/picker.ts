@@ -1,11 +1,12 @@
 /**
  * Chooses the next compaction.
  *
- * 1. Every level gets a score, its bytes over its target (level 0: the greater of its tables over four and its bytes over the base level's share). Deletions count as the
- *    bytes they will remove. The highest score of at least 1 wins; when a running plan is in the way, the next.
- * 2. Level 0: tables that overlap no older table of level 0 and nothing below go straight down to the deepest level they fit in, unread and unwritten. This is how
- *    sequential loads end in the last level for the price of their flush. Otherwise the oldest tables and all that overlap them go to the base level in one batch: the more
- *    of them wait, the fewer bytes each costs.
+ * 1. Every level gets a score, its bytes over its target (level 0: the greater of its tables over four and its bytes over the base level's
+ *    share). Deletions count as the bytes they will remove. The highest score of at least 1 wins; when a running plan is in the way, the
+ *    next.
+ * 2. Level 0: tables that overlap no older table of level 0 and nothing below go straight down to the deepest level they fit in, unread and
+ *    unwritten. This is how sequential loads end in the last level for the price of their flush. Otherwise the oldest tables and all that
+ *    overlap them go to the base level in one batch: the more of them wait, the fewer bytes each costs.
  * 3. Another level: the table with the fewest overlapping bytes below per byte of its own; tables that overlap nothing are moved.
  * 4. No score of 1: the table with the largest share of deletions, from 30 % on, goes one level down; in the last level it is rewritten.
  * 5. Nothing of that, and the store is idle: the same from 5 % of deletions and shadowed versions on, level 0 included.
@@ -189,7 +190,10 @@ function mergeFromLevel(
   ])
 }
 
-/** The table below level 0 with the largest share of deletions, if that is dense. Small ones wait: their level's turn comes before they matter. */
+/**
+ * The table below level 0 with the largest share of deletions, if that is dense. Small ones wait: their level's turn comes before they
+ * matter.
+ */
 function pickTombstones(picking: Picking): CompactionPlan | undefined {
   const bytesMin = picking.targetTableBytes / 16
   return pickDirty(picking, 'tombstones', TOMBSTONE_SHARE_DENSE, (table) => (table.fileBytes < bytesMin ? 0 : deletionShare(table)))
@@ -205,8 +209,8 @@ function garbageShare(picking: Picking, table: TableMeta): number {
 }
 
 /**
- * Sends the dirtiest table one level down, or rewrites it in the last level, if its share is at least `shareMin`. A table of the last level that snapshots still read
- * into is left alone: rewriting it now would not free all.
+ * Sends the dirtiest table one level down, or rewrites it in the last level, if its share is at least `shareMin`. A table of the last level
+ * that snapshots still read into is left alone: rewriting it now would not free all.
  */
 function pickDirty(
   picking: Picking,

@@ -15,7 +15,9 @@ import {
   plansConflict,
 } from './plan.js'
 
-/** Outputs and moved tables overlap at most this many tables' worth of bytes of the level below, or compacting them on would cost too much. */
+/**
+ * Outputs and moved tables overlap at most this many tables' worth of bytes of the level below, or compacting them on would cost too much.
+ */
 export const GRANDPARENT_TABLES_MAX = 10
 
 /** A compaction of a level below level 0 takes along neighbours that cost nothing more, up to this many tables' worth of input. */
@@ -63,8 +65,8 @@ export class Picking {
   }
 
   /**
-   * Bytes of a table for scoring: each deletion counts as the entry that it will remove, at the mean size of all entries. So levels full of deletions come due
-   * earlier, and such tables are chosen first.
+   * Bytes of a table for scoring: each deletion counts as the entry that it will remove, at the mean size of all entries. So levels full of
+   * deletions come due earlier, and such tables are chosen first.
    */
   compensatedBytes(table: TableMeta): number {
     return table.fileBytes + table.deletionCount * this.meanEntryBytes
@@ -89,8 +91,8 @@ export class Picking {
   }
 
   /**
-   * The deepest level that a table of `fromLevel` can be moved to as it is, or -1. It overlaps nothing down to there, not too much of the level below, and is not so
-   * full of deletions that rewriting it at the bottom would pay.
+   * The deepest level that a table of `fromLevel` can be moved to as it is, or -1. It overlaps nothing down to there, not too much of the
+   * level below, and is not so full of deletions that rewriting it at the bottom would pay.
    */
   moveTarget(fromLevel: number, table: TableMeta): number {
     let target = -1
@@ -194,8 +196,8 @@ export function isInRange(table: KeyBounds, range: KeyRange): boolean {
 }
 
 /**
- * The tables of level 0 to compact together, newest first: the oldest that `isWanted` says, and all that overlap what was taken, directly or through others.
- * At most `bytesMax`, but for the first; the newest are left out, which is always right, because they stay above.
+ * The tables of level 0 to compact together, newest first: the oldest that `isWanted` says, and all that overlap what was taken, directly
+ * or through others. At most `bytesMax`, but for the first; the newest are left out, which is always right, because they stay above.
  */
 export function level0Cluster(
   level0: readonly TableMeta[],

@@ -1,10 +1,10 @@
 /**
- * What a compaction is to do, as plain data: made by the picker, carried out by a job in this thread or another, kept by the scheduler while it
- * runs so that nothing else touches the same tables.
+ * What a compaction is to do, as plain data: made by the picker, carried out by a job in this thread or another, kept by the scheduler
+ * while it runs so that nothing else touches the same tables.
  *
  * Invariants
- * 1. Inputs are complete: with a table, every older table of its level and every table of the levels down to `toLevel` whose key range overlaps the inputs'
- *    is among the inputs too. So an entry never passes an older one of its key on the way down.
+ * 1. Inputs are complete: with a table, every older table of its level and every table of the levels down to `toLevel` whose key range
+ *    overlaps the inputs' is among the inputs too. So an entry never passes an older one of its key on the way down.
  * 2. While a plan runs, no other plan may touch its key range in its levels, the two ends and all between: see {@link plansConflict}.
  */
 import { compareBytes } from '../codec/bytes.js'
@@ -15,8 +15,8 @@ import { LEVEL_COUNT } from '../version/version.js'
 export const LAST_LEVEL: number = LEVEL_COUNT - 1
 
 /**
- * Why a compaction was chosen: `level0` has too many tables, a level has outgrown its target (`size`), tables consist of `tombstones`, nothing else was to do and
- * garbage was found (`idle`), or somebody asked (`manual`).
+ * Why a compaction was chosen: `level0` has too many tables, a level has outgrown its target (`size`), tables consist of `tombstones`,
+ * nothing else was to do and garbage was found (`idle`), or somebody asked (`manual`).
  */
 export type CompactionReason = 'level0' | 'size' | 'tombstones' | 'idle' | 'manual'
 

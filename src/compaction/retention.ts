@@ -1,14 +1,15 @@
 /**
  * Which entries outlive a job: only those that somebody can still see.
  *
- * Snapshots cut the sequence numbers into *stripes*: up to the oldest snapshot, up to the next, …, and what is newer than all. Readers within a stripe cannot tell its versions
- * apart, so of each key
+ * Snapshots cut the sequence numbers into *stripes*: up to the oldest snapshot, up to the next, …, and what is newer than all. Readers
+ * within a stripe cannot tell its versions apart, so of each key
  *
  * 1. the newest version of each stripe stays, and the others go;
- * 2. a deletion in the oldest stripe goes, too, when no deeper table can hold its key: it has nothing left to hide. (In newer stripes it stays, since it hides what older
- *    snapshots still see.);
- * 3. a put in the oldest stripe gets sequence 0, when no deeper table overlaps the whole job: it is older than everything that any reader tells apart. At most one version of
- *    a key is in the oldest stripe after rule 1, so (key, sequence) pairs stay unique. Zeros compress well and spare readers a comparison.
+ * 2. a deletion in the oldest stripe goes, too, when no deeper table can hold its key: it has nothing left to hide. (In newer stripes it
+ *    stays, since it hides what older snapshots still see.);
+ * 3. a put in the oldest stripe gets sequence 0, when no deeper table overlaps the whole job: it is older than everything that any reader
+ *    tells apart. At most one version of a key is in the oldest stripe after rule 1, so (key, sequence) pairs stay unique. Zeros compress
+ *    well and spare readers a comparison.
  *
  *   snapshots 10, 20         a@25  a@22  a@15  a@9  a@4        b@8✗  b@3
  *   stripe                    2     2     1     0    0          0     0

@@ -1,5 +1,6 @@
 /**
- * The scheduler of background work as the store sees it, and the store as the scheduler sees it. `compaction_scheduler.ts` is the implementation.
+ * The scheduler of background work as the store sees it, and the store as the scheduler sees it. `compaction_scheduler.ts` is the
+ * implementation.
  */
 import type { Memtable } from '../memtable/memtable.js'
 import type { Clock } from '../util/clock.js'
@@ -59,15 +60,16 @@ export interface SchedulerHost<F extends FlushRequest = FlushRequest> {
   /** The newest version. The scheduler takes its own references. */
   currentVersion(): Version
   /**
-   * Sequence numbers that somebody reads at, ascending; the latest published one may be among them. Asked once at the start of each job, when everything in frozen
-   * memtables and tables is published: a snapshot that is made later sees the newest version of each key, which every job keeps.
+   * Sequence numbers that somebody reads at, ascending; the latest published one may be among them. Asked once at the start of each job,
+   * when everything in frozen memtables and tables is published: a snapshot that is made later sees the newest version of each key, which
+   * every job keeps.
    */
   snapshots(): readonly number[]
   /** Reserves `count` file numbers and returns the first. They are greater than every number seen before. */
   allocateFileNumbers(count: number): number
   /**
-   * Records the change in the manifest, makes it durable, and in one go replaces the current version, drops the flushed memtables and lets obsolete files and logs
-   * be deleted. The next installation starts only when this one has ended.
+   * Records the change in the manifest, makes it durable, and in one go replaces the current version, drops the flushed memtables and lets
+   * obsolete files and logs be deleted. The next installation starts only when this one has ended.
    */
   install(installation: Installation<F>): Task<void>
   /** Whether nobody has written for a while, so that garbage may be collected ahead of need. Call `poke` when it becomes true. */
@@ -135,7 +137,10 @@ export interface Scheduler<F extends FlushRequest = FlushRequest> {
   stop(error: StoreError): void
   /** Undoes `pause`, or goes on after an error: flushes are tried again, finished jobs that were not installed are now. */
   resume(): void
-  /** Cancels the running compaction, lets the running flush end, starts nothing more, and frees the executor. Queued flushes stay undone. Never rejects. */
+  /**
+   * Cancels the running compaction, lets the running flush end, starts nothing more, and frees the executor. Queued flushes stay undone.
+   * Never rejects.
+   */
   close(): Promise<void>
   closeSync(): void
   stats(): SchedulerStats

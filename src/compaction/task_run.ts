@@ -1,8 +1,9 @@
 /**
  * A task on its way, which can be driven in slices, and taken over at any moment by somebody who has to have it finished on the spot.
  *
- * A takeover in the middle of an asynchronous step makes that step again synchronously. That is right for syncs, the only steps there are here. But a failed sync is reported by the
- * system once, perhaps to the one that nobody waits for any more: such a late failure goes to `onLateError`, and must be treated like any failed sync.
+ * A takeover in the middle of an asynchronous step makes that step again synchronously. That is right for syncs, the only steps there are
+ * here. But a failed sync is reported by the system once, perhaps to the one that nobody waits for any more: such a late failure goes to
+ * `onLateError`, and must be treated like any failed sync.
  */
 import { assert } from '../util/assert.js'
 import { PAUSE, type Step, type Task } from '../util/task.js'

@@ -1,8 +1,8 @@
 /**
  * The worker thread's module: runs flushes and compactions as they come, one thread for both.
  *
- * A job is driven as the generator it is. At each of its pauses the port is polled, so that a flush which arrives in the middle of a compaction is run at once; the compaction goes on
- * afterwards. Syncs are made on the spot: nobody else waits for this thread.
+ * A job is driven as the generator it is. At each of its pauses the port is polled, so that a flush which arrives in the middle of a
+ * compaction is run at once; the compaction goes on afterwards. Syncs are made on the spot: nobody else waits for this thread.
  *
  * Jobs open the tables they read themselves, without a cache, and close them again: nothing is kept between jobs.
  */

@@ -1,11 +1,12 @@
 /**
  * Runs jobs on a worker thread, which is started at the first job and never keeps the process alive by itself.
  *
- * Outcomes arrive as messages on a port. While the event loop turns they are events; `waitSync` takes them off the port on the spot, sleeping on shared memory until there are some.
- * That works from the very first job on: a worker thread starts up while the main thread is blocked.
+ * Outcomes arrive as messages on a port. While the event loop turns they are events; `waitSync` takes them off the port on the spot,
+ * sleeping on shared memory until there are some. That works from the very first job on: a worker thread starts up while the main thread is
+ * blocked.
  *
- * Two kinds of failure are told apart. A worker whose module never ran (a bundle without it, threads forbidden) is replaced by inline execution, with a warning. One that died later
- * fails its jobs with `ERR_BACKGROUND`; the next job starts another.
+ * Two kinds of failure are told apart. A worker whose module never ran (a bundle without it, threads forbidden) is replaced by inline
+ * execution, with a warning. One that died later fails its jobs with `ERR_BACKGROUND`; the next job starts another.
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -38,7 +39,10 @@ const SILENCE_MS_MAX = 120_000
 /** How long to sleep between two looks at the worker's state. */
 const NAP_MS = 250
 
-/** Limits on the worker's JavaScript heap. Blocks, arenas and write buffers lie outside of it; what is inside grows with the number of tables in a plan. */
+/**
+ * Limits on the worker's JavaScript heap. Blocks, arenas and write buffers lie outside of it; what is inside grows with the number of
+ * tables in a plan.
+ */
 const HEAP_LIMITS = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 }
 
 /** What a {@link WorkerExecutor} needs. */
@@ -211,9 +215,8 @@ export class WorkerExecutor implements Executor {
 
   #fallBack(cause: unknown): void {
     const reason = cause instanceof Error ? ` (${cause.message})` : ''
-    this.#options.onWarning(
-      `the worker thread could not be started${reason}: flush and compaction run on the calling thread; the option workerUrl says where the worker's module is`,
-    )
+    const remedy = "the option workerUrl says where the worker's module is"
+    this.#options.onWarning(`the worker thread could not be started${reason}: flush and compaction run on the calling thread; ${remedy}`)
     const fallback = this.#options.fallback()
     fallback.onLateError = this.#onLateError
     this.#fallback = fallback

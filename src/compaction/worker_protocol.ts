@@ -1,8 +1,8 @@
 /**
  * What the main thread and the worker share.
  *
- * Jobs and their outcomes are messages on a port of their own. Beside it lies a small piece of shared memory, because either side may be in the middle of synchronous work and must
- * still learn something:
+ * Jobs and their outcomes are messages on a port of their own. Beside it lies a small piece of shared memory, because either side may be in
+ * the middle of synchronous work and must still learn something:
  *
  * | word | written by | meaning |
  * |---|---|---|
@@ -11,13 +11,15 @@
  * | `PULSE` | worker | pauses so far: a sign of life |
  * | `CANCELLED` | main | compactions with ids up to this one are to stop |
  *
- * `STATE` goes from `STARTING` to `RUNNING` or to `ABANDONED` by compare-and-exchange, so a job is never run by a late worker and inline at the same time.
+ * `STATE` goes from `STARTING` to `RUNNING` or to `ABANDONED` by compare-and-exchange, so a job is never run by a late worker and inline at
+ * the same time.
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { WorkerVfsSpec } from '../vfs/vfs.js'
 import type { JobResult } from './executor.js'
 import type { ErrorImage } from './job_error.js'
 
+/** Indexes of the words of shared memory: see the table above. */
 export const STATE = 0
 export const POSTED = 1
 export const PULSE = 2
@@ -25,6 +27,7 @@ export const CANCELLED = 3
 /** Words of shared memory. */
 export const CONTROL_WORDS = 4
 
+/** Values of the word `STATE`. */
 export const STARTING = 0
 export const RUNNING = 1
 export const ABANDONED = 2
