@@ -19,8 +19,9 @@
  * A scan touches each block once: its blocks run through `small` and leave, and `main` never sees them.
  *
  * The paper remembers the blocks that left `small` in a queue of fingerprints, the ghost. Here the slots remember it: `evictedAt[i]` is the
- * number of evictions from `small` at the time when block i left. It is fresh while fewer than one main queue of blocks have left since. That is
- * the same rule, exact, without hashing, for 4 bytes per block of an open table. What is known about a table is forgotten when it closes.
+ * number of evictions from `small` at the time when block i left. It is fresh while fewer than one main queue of blocks have left since.
+ * That is the same rule, exact, without hashing, for 4 bytes per block of an open table. What is known about a table is forgotten when it
+ * closes.
  *
  * Invariants
  * 1. `usedBytes + pinnedBytes <= max(capacityBytes, pinnedBytes)` between calls: blocks give way to what is pinned, down to none.

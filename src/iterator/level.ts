@@ -1,14 +1,16 @@
 /**
- * The tables of one level as one run: a level below level 0 holds disjoint tables in key order, so its entries are those of its tables one after the other.
+ * The tables of one level as one run: a level below level 0 holds disjoint tables in key order, so its entries are those of its tables one
+ * after the other.
  *
  *   tables     [ a … f ] [ h … m ] [ n … z ]
  *                            ▲ `index`: only this one is open here
  *
- * Tables are opened when the iterator comes to them. With bounds, those outside are never touched; within a table the bounds are the reader's business.
+ * Tables are opened when the iterator comes to them. With bounds, those outside are never touched; within a table the bounds are the
+ * reader's business.
  *
  * Invariants
- * 1. After `NEEDS_IO` from `next` or `prev` the current entry still shows, after `NEEDS_IO` from a seek nothing does. A table that was opened is kept in `spare`, and how
- *    far a seek got in `pending`, so that the same call gets further.
+ * 1. After `NEEDS_IO` from `next` or `prev` the current entry still shows, after `NEEDS_IO` from a seek nothing does. A table that was
+ *    opened is kept in `spare`, and how far a seek got in `pending`, so that the same call gets further.
  * 2. At most two tables are held: the one that shows, and one on the way to the next.
  */
 import { compareBytes } from '../codec/bytes.js'

@@ -1,22 +1,23 @@
 /**
  * Many sorted runs seen as one.
  *
- * The children that stand on an entry are kept in `order`, an array of child numbers sorted by their entries in the direction of travel; its first element is
- * the *top*, whose entry the merged iterator shows. A move moves the top, compares it with the second, and when it is still ahead that was all. Otherwise it is
- * put in its place among the others by insertion.
+ * The children that stand on an entry are kept in `order`, an array of child numbers sorted by their entries in the direction of travel;
+ * its first element is the *top*, whose entry the merged iterator shows. A move moves the top, compares it with the second, and when it is
+ * still ahead that was all. Otherwise it is put in its place among the others by insertion.
  *
  *   children   [ memtable, L0 table, L5, L6 ]            each stands on its own entry, or nowhere
  *   order      [ 3, 0, 2 ]                               L6 shows; child 1 has no entry left
  *
- * For the 1 to 15 runs that a store has this beats a binary heap and a loser tree: most entries are in the last level, the top mostly stays the top, and then
- * the move costs one comparison where a heap needs two and a tree log2(n) (measured, see `docs/compaction.md`).
+ * For the 1 to 15 runs that a store has this beats a binary heap and a loser tree: most entries are in the last level, the top mostly stays
+ * the top, and then the move costs one comparison where a heap needs two and a tree log2(n) (measured, see `docs/compaction.md`).
  *
  * Invariants
  * 1. The children hold distinct (key, sequence) pairs, as the runs of a store do. Should two be equal, the earlier child comes first.
- * 2. Going forward every child stands on its first entry at or after the current one; going backward on its last entry at or before it; the top on the
- *    current entry itself. A change of direction repositions all children but the top.
- * 3. After `NEEDS_IO` the current entry still shows; the same call may be repeated, or a seek made. Children that were already repositioned are remembered,
- *    so that a repeated call makes progress even when loaded blocks are not kept. After `NEEDS_IO` from a seek nothing is shown.
+ * 2. Going forward every child stands on its first entry at or after the current one; going backward on its last entry at or before it; the
+ *    top on the current entry itself. A change of direction repositions all children but the top.
+ * 3. After `NEEDS_IO` the current entry still shows; the same call may be repeated, or a seek made. Children that were already repositioned
+ *    are remembered, so that a repeated call makes progress even when loaded blocks are not kept. After `NEEDS_IO` from a seek nothing is
+ *    shown.
  * 4. No key byte is copied, except the target of a seek that had to wait.
  */
 import { EXHAUSTED, type InternalIterator, MOVED, type MoveStatus, NEEDS_IO } from '../codec/internal_iterator.js'

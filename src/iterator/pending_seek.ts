@@ -5,6 +5,8 @@ import { compareBytes } from '../codec/bytes.js'
 
 /** No seek is waiting. */
 const NONE = 0
+
+/** The four seeks. */
 export const SEEK_TO_FIRST = 1
 export const SEEK_TO_LAST = 2
 export const SEEK = 3

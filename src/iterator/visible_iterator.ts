@@ -1,8 +1,9 @@
 /**
- * What a reader sees: of all entries of a merged view, for each user key the newest version that its sequence allows, unless that is a deletion.
+ * What a reader sees: of all entries of a merged view, for each user key the newest version that its sequence allows, unless that is a
+ * deletion.
  *
- * Forward, versions of a key come newest first: the first visible one decides, the older ones are skipped. Backward they come oldest first: the last visible one
- * decides, and that it was the last is only known one entry further on.
+ * Forward, versions of a key come newest first: the first visible one decides, the older ones are skipped. Backward they come oldest first:
+ * the last visible one decides, and that it was the last is only known one entry further on.
  *
  *   entries          a@9  a@4  b@7✗  b@2  c@3        reading at 5:  a@4  b@2  c@3        reading at 8:  a@4  c@3
  *
@@ -10,12 +11,13 @@
  *   backward rest    the merged iterator stands before all versions of the visible key, or is exhausted
  *
  * Invariants
- * 1. Nothing is copied: the visible entry stays where it lies while the merged iterator has moved on. That is sound because the buffers behind iterators, blocks and
- *    arenas, are not written to as long as an iterator that offered them is open.
+ * 1. Nothing is copied: the visible entry stays where it lies while the merged iterator has moved on. That is sound because the buffers
+ *    behind iterators, blocks and arenas, are not written to as long as an iterator that offered them is open.
  * 2. After `NEEDS_IO` the visible entry still shows (nothing after a seek), and the same call must be repeated, or a seek made.
  * 3. No entry at or beyond a bound is offered, and the first one met ends the scan.
  *
- * An entry with sequence 0 is the only and oldest version of its key (compactions into the last level zero them), so after it the comparison of keys is spared.
+ * An entry with sequence 0 is the only and oldest version of its key (compactions into the last level zero them), so after it the
+ * comparison of keys is spared.
  */
 import { compareBytes } from '../codec/bytes.js'
 import { EXHAUSTED, type InternalIterator, MOVED, type MoveStatus, NEEDS_IO } from '../codec/internal_iterator.js'

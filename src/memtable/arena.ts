@@ -35,8 +35,8 @@
  *    a node and of a record is written when it is allocated.
  * 3. Nodes and records never move and are never freed.
  *
- * Measured and lost (27,000 entries of 116 bytes): one stack with each node beside its key and value, which saves a cache miss per hit but spreads
- * the nodes over eight times the memory: finds took 10 to 20 % longer, at 100,000 entries 70 %.
+ * Measured and lost (27,000 entries of 116 bytes): one stack with each node beside its key and value, which saves a cache miss per hit but
+ * spreads the nodes over eight times the memory: finds took 10 to 20 % longer, at 100,000 entries 70 %.
  */
 import { assert } from '../util/assert.js'
 import { filterWordsFor } from './key_filter.js'
@@ -183,9 +183,9 @@ export class Arena {
   /**
    * The height of the next node: 1 with probability 3/4, 2 with 3/16, and so on (pairs of trailing zeros of Marsaglia's xorshift32).
    *
-   * Heights are bounded by a credit that grows by {@link LEVELS_CHARGED} per entry and is {@link HEIGHT_MAX} at most. So n entries in a row have
-   * at most `LEVELS_CHARGED * n + HEIGHT_MAX` levels, and room for them can be promised without assuming the highest tower for each. The
-   * mean height is 4/3: the credit is nearly always full, and hardly a node is lowered.
+   * Heights are bounded by a credit that grows by {@link LEVELS_CHARGED} per entry and is {@link HEIGHT_MAX} at most. So n entries in a row
+   * have at most `LEVELS_CHARGED * n + HEIGHT_MAX` levels, and room for them can be promised without assuming the highest tower for each.
+   * The mean height is 4/3: the credit is nearly always full, and hardly a node is lowered.
    */
   drawHeight(): number {
     const { words } = this

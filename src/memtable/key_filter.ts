@@ -27,8 +27,8 @@ export function filterMask(hash: number): number {
 }
 
 /**
- * The `hashKey` (`codec/hash.ts`) of a key that is in memory as whole words padded with zeros: the same 32 bits, which a test makes sure of, for
- * a third of the time, because no words have to be put together. The result is signed: larger numbers than that are boxed.
+ * The `hashKey` (`codec/hash.ts`) of a key that is in memory as whole words padded with zeros: the same 32 bits, which a test makes sure
+ * of, for a third of the time, because no words have to be put together. The result is signed: larger numbers than that are boxed.
  */
 export function hashKeyWords(words: Int32Array, at: number, keyBytes: number): number {
   const wordsEnd = at + (keyBytes >>> 2)

@@ -1,12 +1,13 @@
 /**
  * A skiplist whose links know how keys differ.
  *
- * A search in a plain skiplist spends its time on comparing the key with the key of the node ahead: a cache miss to get there, then a loop over
- * a prefix that most keys of a store share. Here every link carries a *code* of 32 bits that says where the node ahead departs from the
- * node behind, and with what (offset-value coding: Conner, IBM 1977; Do and Graefe, "Robust and efficient sorting with offset-value
+ * A search in a plain skiplist spends its time on comparing the key with the key of the node ahead: a cache miss to get there, then a loop
+ * over a prefix that most keys of a store share. Here every link carries a *code* of 32 bits that says where the node ahead departs from
+ * the node behind, and with what (offset-value coding: Conner, IBM 1977; Do and Graefe, "Robust and efficient sorting with offset-value
  * coding", 2022). Nearly every step then is one comparison of two integers, and the node ahead is not touched unless the search goes there.
  *
- *     code(a → b) = (32767 - lcp(a, b)) << 16  |  the two bytes of b after the common prefix        (signed; a < b; bytes past the end are 0)
+ *     code(a → b) = (32767 - lcp(a, b)) << 16  |  the two bytes of b after the common prefix        (signed; a < b; bytes past the end are
+ *     0)
  *
  * Let a < b and a < k, with `want` = code(a → k). Both codes say how a key leaves a, and leaving it later means staying smaller:
  *
@@ -25,8 +26,8 @@
  * 3. When staying, go down one level. On level 0 the search is over.
  *
  * Insert: search, keeping for each level the link that was left (`path`) and the `want` there, which is the code of the new link towards
- * the new node. The code of the link from the new node to the one ahead is the old link's code, unless offset and first byte are the same in both
- * (the new key then shares more with the node ahead than the node behind does): then it is computed from the keys.
+ * the new node. The code of the link from the new node to the one ahead is the old link's code, unless offset and first byte are the same
+ * in both (the new key then shares more with the node ahead than the node behind does): then it is computed from the keys.
  *
  * Finger: the path of an insert, moved behind the new node, is the path of every key k between it and its successor. There
  * lcp(a, k) = min(lcp(a, last), lcp(last, k)) for every node a on the path, which gives `want` of each level: sequential inserts search
@@ -38,9 +39,9 @@
  *    inserted meanwhile have greater sequences than a reader may see: it meets them or not, and must skip them by sequence.
  * 3. One thread inserts. Others attach once the list is frozen.
  *
- * Measured and lost (27,000 entries, 16-byte keys with a common prefix of 10): a plain skiplist that compares keys, three times slower at finding;
- * branching by 2 or 3 instead of 4, 5 to 10 % slower, and 20 % more memory for nodes; comparing keys byte by byte instead of four bytes at
- * a time; a second copy of `search` that keeps no path, 4 % faster finds.
+ * Measured and lost (27,000 entries, 16-byte keys with a common prefix of 10): a plain skiplist that compares keys, three times slower at
+ * finding; branching by 2 or 3 instead of 4, 5 to 10 % slower, and 20 % more memory for nodes; comparing keys byte by byte instead of four
+ * bytes at a time; a second copy of `search` that keeps no path, 4 % faster finds.
  */
 import { KIND_DELETE } from '../codec/internal_key.js'
 import { assert } from '../util/assert.js'

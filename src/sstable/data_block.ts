@@ -211,16 +211,15 @@ function buildHashTable(block: Buffer, entryCount: number, slotCount: number): v
   const offsets = slots - offsetBytes * entryCount
   const indexBits = 32 - Math.clz32(entryCount)
   block.fill(0, slots, slots + 2 * slotCount)
-  let previousStart = 0
-  let previousEnd = -1
+  let previousEnd = 0
+  let previousLength = -1
   for (let index = 0; index < entryCount; index++) {
     const keyLength = readVarint(block, entryStart(block, offsets, offsetBytes, index), offsets)
     const keyStart = varintEnd
     const keyEnd = keyStart + keyLength
-    const isOlderVersion =
-      keyLength === previousEnd - previousStart && block.compare(block, previousStart, previousEnd, keyStart, keyEnd) === 0
-    previousStart = keyStart
+    const isOlderVersion = keyLength === previousLength && endsAlike(block, previousEnd, keyEnd, keyLength)
     previousEnd = keyEnd
+    previousLength = keyLength
     if (isOlderVersion) continue
     const hash = hashKey(block, keyStart, keyEnd)
     let slot = Math.imul(hash & 0xffff, slotCount) >>> 16
@@ -228,4 +227,10 @@ function buildHashTable(block: Buffer, entryCount: number, slotCount: number): v
     writeUint16(block, slots + 2 * slot, (((hash >>> 16) >>> indexBits) << indexBits) | (index + 1))
   }
   block[block.length - 1] = HASH_IS_BUILT
+}
+
+/** Whether the `length` bytes before `aEnd` and `bEnd` are equal. Neighbouring keys differ near their ends, so it starts there. */
+function endsAlike(block: Buffer, aEnd: number, bEnd: number, length: number): boolean {
+  for (let i = 1; i <= length; i++) if (block[aEnd - i] !== block[bEnd - i]) return false
+  return true
 }

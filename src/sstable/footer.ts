@@ -13,7 +13,7 @@
  * | 44 | 4 | zero |
  * | 48 | 4 | format version |
  * | 52 | 4 | XXH32 of bytes 0 to 51 with seed 0 |
- * | 56 | 8 | magic: `varveSST` |
+ * | 56 | 8 | magic: `VARVESST` |
  *
  * Invariant for all versions to come: the last 16 bytes keep their place and meaning, so that damage is told from a newer format. Damage
  * never looks like a newer format, because the checksum covers the version.
@@ -26,7 +26,7 @@ import { TABLE_FORMAT_VERSION } from './format.js'
 /** Bytes of a footer. */
 export const FOOTER_BYTES = 64
 
-const MAGIC = Buffer.from('varveSST', 'latin1')
+const MAGIC = Buffer.from('VARVESST', 'latin1')
 
 /** Where a block's frame stands. */
 export interface BlockHandle {

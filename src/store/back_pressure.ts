@@ -1,9 +1,9 @@
 /**
  * Back-pressure: writes never outrun flush and compaction by more than a budget.
  *
- * The debt is one number of bytes: frozen memtables, and level 0 beyond what it normally holds. Below half of the budget writes run free. From
- * there on they are slowed down in proportion, so that a steady writer meets the speed of the background work instead of a cliff; at the whole
- * budget they wait. A stall is an event and a counter, never an error.
+ * The debt is one number of bytes: frozen memtables, and level 0 beyond what it normally holds. Below half of the budget writes run free.
+ * From there on they are slowed down in proportion, so that a steady writer meets the speed of the background work instead of a cliff; at
+ * the whole budget they wait. A stall is an event and a counter, never an error.
  *
  * A separate hard bound on the number of frozen memtables bounds memory.
  */

@@ -54,8 +54,8 @@ export interface BatchTarget {
 }
 
 /**
- * A batch that is built call by call: `store.batch().put(a, 1).delete(b).write()`. Keys and values are encoded when they are given, so they may be
- * changed afterwards. A batch is written once; `ERR_NOT_OPEN` after that.
+ * A batch that is built call by call: `store.batch().put(a, 1).delete(b).write()`. Keys and values are encoded when they are given, so they
+ * may be changed afterwards. A batch is written once; `ERR_NOT_OPEN` after that.
  */
 export class Batch {
   readonly #target: BatchTarget

@@ -231,8 +231,8 @@ export class CommitQueue {
   }
 
   /**
-   * Runs a task with all other writes held back. The task may write records with `writeExclusive`. Everything issued before has been written
-   * when it starts.
+   * Runs a task with all other writes held back. The task may write records with `writeExclusive`. Everything issued before has been
+   * written when it starts.
    */
   async runExclusive(task: Task<void>): Promise<void> {
     await this.whenSettled()

@@ -1,8 +1,8 @@
 /**
  * The engine: one open store, wired together.
  *
- * It owns what changes as a whole: the memtables, the current version, the sequence number up to which readers see, and the state of health. Writing,
- * reading and background work are its parts (`writes.ts`, `reads.ts`, `compaction/scheduler.ts`); this file joins them.
+ * It owns what changes as a whole: the memtables, the current version, the sequence number up to which readers see, and the state of
+ * health. Writing, reading and background work are its parts (`writes.ts`, `reads.ts`, `compaction/scheduler.ts`); this file joins them.
  *
  *   put ─► Writes ─► CommitQueue ─► LogSet ─► memtable ─ full ─► frozen ─► Scheduler ─► table ─► install ─► view
  *                                                                                           get, scan ─► Reads ─┘
@@ -13,8 +13,8 @@
  * 3. Memtables are flushed in the order in which they were filled, and only when everything in them is visible: a job must know every
  *    sequence that somebody can read at.
  * 4. A log is deleted only after the edit that made it unnecessary is durable.
- * 5. States go `open ⇄ full`, `open | full → failed`, and from any of them to `closing → closed`. In `failed` nothing is written any more: no log
- *    record, no table, no manifest edit.
+ * 5. States go `open ⇄ full`, `open | full → failed`, and from any of them to `closing → closed`. In `failed` nothing is written any more:
+ *    no log record, no table, no manifest edit.
  */
 import type { BlockCache } from '../cache/block_cache.js'
 import type { FlushRequest, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'

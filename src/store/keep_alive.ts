@@ -1,8 +1,9 @@
 /**
  * Keeps the process alive while somebody waits for the store.
  *
- * The worker thread and the timers of a store are unreferenced: an idle store must not hold a program up. But a promise that a program awaits must
- * not be forgotten because nothing else was going on. So whoever waits holds a count here, and one long timer stands for all of them.
+ * The worker thread and the timers of a store are unreferenced: an idle store must not hold a program up. But a promise that a program
+ * awaits must not be forgotten because nothing else was going on. So whoever waits holds a count here, and one long timer stands for all of
+ * them.
  */
 const LONG_MS = 0x7fff_ffff
 

@@ -111,8 +111,8 @@ export class LogSet {
   }
 
   /**
-   * Sets what has to be durable before any record: operations that were recovered from logs of an earlier process. A sync of those logs would prove
-   * nothing, because an earlier sync of them may have failed unnoticed; they become durable as a table.
+   * Sets what has to be durable before any record: operations that were recovered from logs of an earlier process. A sync of those logs
+   * would prove nothing, because an earlier sync of them may have failed unnoticed; they become durable as a table.
    */
   setFloor(floor: DurableFloor | undefined): void {
     this.#floor = floor

@@ -5,7 +5,8 @@
  * 2. The tables of level 0 whose range holds the key, newest first.
  * 3. In each deeper level the one table whose range holds the key.
  *
- * Each table is asked through its filter with one hash that is computed once. The search stops at the first hit, because what lies above is newer.
+ * Each table is asked through its filter with one hash that is computed once. The search stops at the first hit, because what lies above is
+ * newer.
  */
 import { compareBytes } from '../codec/bytes.js'
 import { hashKey } from '../codec/hash.js'
@@ -96,6 +97,7 @@ const CONTINUE = 2
 function isInRange(meta: TableMeta, key: Buffer, keyEnd: number): boolean {
   const { smallestKey, largestKey } = meta
   return (
-    compareBytes(key, 0, keyEnd, smallestKey, 0, smallestKey.length) >= 0 && compareBytes(key, 0, keyEnd, largestKey, 0, largestKey.length) <= 0
+    compareBytes(key, 0, keyEnd, smallestKey, 0, smallestKey.length) >= 0 &&
+    compareBytes(key, 0, keyEnd, largestKey, 0, largestKey.length) <= 0
   )
 }

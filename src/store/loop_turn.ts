@@ -1,8 +1,8 @@
 /**
  * How long the engine has held the event loop in its present turn.
  *
- * Promises that resolve in microtasks never let the event loop turn: `for (;;) await store.put(…)` would starve timers, sockets and the engine's own
- * worker. So operations ask here whether the turn is spent, and then resolve through the next turn instead.
+ * Promises that resolve in microtasks never let the event loop turn: `for (;;) await store.put(…)` would starve timers, sockets and the
+ * engine's own worker. So operations ask here whether the turn is spent, and then resolve through the next turn instead.
  */
 import type { Clock } from '../util/clock.js'
 

@@ -1,9 +1,10 @@
 /**
  * Whether a promise read may wait for the disk on the spot.
  *
- * A block that the operating system has cached is read in a microsecond, forty times faster than a trip through the thread pool; one that comes from a
- * slow disk would hold the event loop for milliseconds. Which it will be cannot be known beforehand, so the gate goes by experience: it follows the mean
- * time of recent reads, and limits what reads may take of one turn of the loop. While the disk is slow an occasional read tries again.
+ * A block that the operating system has cached is read in a microsecond, forty times faster than a trip through the thread pool; one that
+ * comes from a slow disk would hold the event loop for milliseconds. Which it will be cannot be known beforehand, so the gate goes by
+ * experience: it follows the mean time of recent reads, and limits what reads may take of one turn of the loop. While the disk is slow an
+ * occasional read tries again.
  */
 import type { ReadStats } from '../sstable/read_context.js'
 import type { LoopTurn } from './loop_turn.js'

@@ -1,8 +1,8 @@
 /**
  * What a reader looks at: the memtables and the version of one moment, held together.
  *
- * A view never changes. Each roll of the memtable, flush and compaction makes a new one; whoever still reads the old one holds a reference, which
- * keeps its memtables from being recycled and its table files from being deleted.
+ * A view never changes. Each roll of the memtable, flush and compaction makes a new one; whoever still reads the old one holds a reference,
+ * which keeps its memtables from being recycled and its table files from being deleted.
  *
  * Invariants
  * 1. `memtables` are newest first, and newer than all of `version`.

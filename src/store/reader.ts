@@ -1,8 +1,8 @@
 /**
  * Everything that reads: the same methods on the store (which sees the latest state) and on a snapshot (which sees one moment).
  *
- * Each read exists as a promise and as `…Sync`. The promise form resolves from memory without leaving the thread, and never holds the event loop
- * longer than a millisecond or two; the synchronous form reads the disk on the spot when it must.
+ * Each read exists as a promise and as `…Sync`. The promise form resolves from memory without leaving the thread, and never holds the event
+ * loop longer than a millisecond or two; the synchronous form reads the disk on the spot when it must.
  */
 import type { Key } from '../codec/key.js'
 import {
@@ -28,8 +28,8 @@ export interface ReadOptions {
   /** Read as of this snapshot. Default: the latest acknowledged state. */
   snapshot?: Snapshot
   /**
-   * `false`: returned bytes may be a view of the store's memory instead of a copy. The view is borrowed: it must not be written to, and holds only until
-   * the caller next awaits or calls the store. Default `true`.
+   * `false`: returned bytes may be a view of the store's memory instead of a copy. The view is borrowed: it must not be written to, and
+   * holds only until the caller next awaits or calls the store. Default `true`.
    */
   copy?: boolean
 }

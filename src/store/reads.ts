@@ -1,8 +1,8 @@
 /**
  * All that reads: point reads, scans and snapshots over the engine's present view.
  *
- * A promise read runs the synchronous lookup at once. Only when that would have to wait for a slow disk does it pin the view, load what is missing
- * through the thread pool, and look again.
+ * A promise read runs the synchronous lookup at once. Only when that would have to wait for a slow disk does it pin the view, load what is
+ * missing through the thread pool, and look again.
  */
 import { type Key, KeyScratch, decodeKeyString } from '../codec/key.js'
 import { type Value, decodeValue } from '../codec/value.js'

@@ -1,12 +1,14 @@
 /**
  * Scans: entries in key order, as of one moment.
  *
- * A scan is one position that moves in one direction. The same object serves a plain `for…of` (synchronous, fastest), `for await`, and stepwise use.
- * Asynchronous steps read the disk through the thread pool when it is slow, and let the event loop turn about once a millisecond.
+ * A scan is one position that moves in one direction. The same object serves a plain `for…of` (synchronous, fastest), `for await`, and
+ * stepwise use. Asynchronous steps read the disk through the thread pool when it is slow, and let the event loop turn about once a
+ * millisecond.
  *
  * Invariants
  * 1. What a scan shows is fixed when it is made: sequence number and read view are taken then, not at the first step.
- * 2. Whatever ends a scan (its end, its limit, `break`, an error, `close`, an abort, the store's closing, garbage collection) releases the view once.
+ * 2. Whatever ends a scan (its end, its limit, `break`, an error, `close`, an abort, the store's closing, garbage collection) releases the
+ *    view once.
  * 3. At most one asynchronous step runs at a time; steps that are called meanwhile queue behind it.
  */
 import { type MoveStatus, EXHAUSTED, MOVED, NEEDS_IO } from '../codec/internal_iterator.js'
@@ -129,7 +131,8 @@ export class ScanState implements OpenReader {
     if (parts.signal !== undefined) {
       this.onAbort = () => this.end(new StoreError('ERR_ABORTED', 'the scan was aborted', { cause: parts.signal!.reason as unknown }))
       parts.signal.addEventListener('abort', this.onAbort, { once: true })
-      if (parts.signal.aborted) this.ending = new StoreError('ERR_ABORTED', 'the scan was aborted', { cause: parts.signal.reason as unknown })
+      if (parts.signal.aborted)
+        this.ending = new StoreError('ERR_ABORTED', 'the scan was aborted', { cause: parts.signal.reason as unknown })
     }
   }
 
@@ -276,7 +279,9 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
     return items
   }
 
-  /** Moves the position: the next item is the first at or after `key`, or at or before it in a reverse scan. Bounds and limit still hold. */
+  /**
+   * Moves the position: the next item is the first at or after `key`, or at or before it in a reverse scan. Bounds and limit still hold.
+   */
   seek(key: K | Key): void {
     this.#state.seek(key)
   }

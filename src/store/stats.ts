@@ -22,7 +22,9 @@ export interface LevelStats {
 
 /** The state and the history of a store since it was opened. */
 export interface StoreStats {
-  /** `'open'`, `'full'` (the disk is; writes fail until there is space), `'failed'` (writes fail until reopened), `'read-only'`, `'closed'`. */
+  /**
+   * `'open'`, `'full'` (the disk is; writes fail until there is space), `'failed'` (writes fail until reopened), `'read-only'`, `'closed'`.
+   */
   readonly status: StoreStatus
   /** Sequence number of the last acknowledged write: how many operations the store has ever taken. */
   readonly sequence: number

@@ -47,8 +47,8 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   /**
    * Opens the store at `location`, making it when there is none.
    *
-   * @throws StoreError (as a rejection) `ERR_LOCKED`, `ERR_CORRUPTION`, `ERR_FORMAT_VERSION`, `ERR_NOT_A_STORE`, `ERR_EXISTS`, `ERR_INVALID_OPTION`,
-   *   `ERR_IO`, `ERR_DISK_FULL`
+   * @throws StoreError (as a rejection) `ERR_LOCKED`, `ERR_CORRUPTION`, `ERR_FORMAT_VERSION`, `ERR_NOT_A_STORE`, `ERR_EXISTS`,
+   *   `ERR_INVALID_OPTION`, `ERR_IO`, `ERR_DISK_FULL`
    */
   static async open(location: StoreLocation, options: ByteKeyOptions): Promise<Store<Uint8Array>>
   static async open(location: StoreLocation, options?: StoreOptions): Promise<Store>
@@ -76,8 +76,8 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   /**
    * Sets `key` to `value`; the stored type follows from the value. The promise resolves when the write is acknowledged (see `walSync`).
    *
-   * @throws StoreError (as a rejection, like all failures of promise methods) `ERR_INVALID_KEY`, `ERR_INVALID_VALUE`, `ERR_READ_ONLY`, `ERR_NOT_OPEN`,
-   *   `ERR_DISK_FULL`, `ERR_BACKGROUND`
+   * @throws StoreError (as a rejection, like all failures of promise methods) `ERR_INVALID_KEY`, `ERR_INVALID_VALUE`, `ERR_READ_ONLY`,
+   *   `ERR_NOT_OPEN`, `ERR_DISK_FULL`, `ERR_BACKGROUND`
    */
   put(key: Key, value: Value, options?: WriteOptions): Promise<void> {
     return this.#engine.writes.put(key, value, VALUE_TYPE_ANY, options)
@@ -183,8 +183,8 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   }
 
   /**
-   * Sets `key` to `value` if it now holds `expected` (compared by type and content; records deeply). `expected: undefined` means absent. Resolves
-   * to whether it was written.
+   * Sets `key` to `value` if it now holds `expected` (compared by type and content; records deeply). `expected: undefined` means absent.
+   * Resolves to whether it was written.
    */
   putIfEquals(key: Key, value: Value, expected: Value | undefined, options?: WriteOptions): Promise<boolean> {
     return this.#engine.writes.putIfEquals(key, value, expected, options)
@@ -198,8 +198,8 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   /**
    * Adds `by` (default 1) to the 64-bit integer at `key`; an absent key counts as 0. Resolves to the new value.
    *
-   * @throws StoreError `ERR_TYPE_MISMATCH` when the value is no integer, `ERR_INVALID_VALUE` when the sum leaves the 64-bit range; nothing is
-   *   written then
+   * @throws StoreError `ERR_TYPE_MISMATCH` when the value is no integer, `ERR_INVALID_VALUE` when the sum leaves the 64-bit range; nothing
+   *   is written then
    */
   increment(key: Key, by: bigint | number = 1n, options?: WriteOptions): Promise<bigint> {
     return this.#engine.writes.increment(key, by, options)
@@ -211,8 +211,8 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   }
 
   /**
-   * Deletes all keys from `start` (included) to `end` (not included), atomically. It reads the range and writes one tombstone a key in one batch, so a
-   * range may hold about as many keys as fit in 256 MiB; other writes wait meanwhile.
+   * Deletes all keys from `start` (included) to `end` (not included), atomically. It reads the range and writes one tombstone a key in one
+   * batch, so a range may hold about as many keys as fit in 256 MiB; other writes wait meanwhile.
    *
    * @throws StoreError `ERR_INVALID_VALUE` when the range holds more; nothing is deleted then
    */
@@ -284,7 +284,8 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   }
 
   /**
-   * Finishes what was accepted, makes it durable, and lets go of the directory. Open snapshots and scans are closed. Closing twice does nothing.
+   * Finishes what was accepted, makes it durable, and lets go of the directory. Open snapshots and scans are closed. Closing twice does
+   * nothing.
    *
    * @throws StoreError when the last writes could not be kept; the store is closed all the same
    */

@@ -1,9 +1,9 @@
 /**
  * All that writes: encodes operations, hands them to the commit queue, and decides the conditional ones.
  *
- * A conditional write (`putIfEquals`, `increment`) first brings everything issued before it into the memtable, reads the latest state, acknowledged or not,
- * and adds its own write, all without leaving the stack: nothing can come between. Where the key may lie on disk the promise forms load it
- * beforehand, so that the decisive read finds it in memory.
+ * A conditional write (`putIfEquals`, `increment`) first brings everything issued before it into the memtable, reads the latest state,
+ * acknowledged or not, and adds its own write, all without leaving the stack: nothing can come between. Where the key may lie on disk the
+ * promise forms load it beforehand, so that the decisive read finds it in memory.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Key } from '../codec/key.js'
@@ -151,7 +151,10 @@ export class Writes implements BatchTarget {
     return this.#queue.accepted()
   }
 
-  /** Runs `decide` when everything issued before is in the memtable; it reads the latest state and encodes what is to be written, if anything. */
+  /**
+   * Runs `decide` when everything issued before is in the memtable; it reads the latest state and encodes what is to be written, if
+   * anything.
+   */
   async #decide<T>(key: Key, options: WriteOptions | undefined, decide: (record: RecordBuffer) => T): Promise<T> {
     this.#gate.checkWritable()
     const sync = isSync(options)

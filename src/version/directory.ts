@@ -76,8 +76,9 @@ export interface LiveFiles {
 }
 
 /**
- * Deletes what an earlier process left and nothing refers to: tables that no version names, logs that are in tables, manifests that are not in force,
- * and `CURRENT.tmp`. Files with other names stay. For opening only: afterwards, the files of running jobs are not referred to either.
+ * Deletes what an earlier process left and nothing refers to: tables that no version names, logs that are in tables, manifests that are not
+ * in force, and `CURRENT.tmp`. Files with other names stay. For opening only: afterwards, the files of running jobs are not referred to
+ * either.
  *
  * @returns names of the deleted files.
  */

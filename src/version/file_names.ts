@@ -10,8 +10,8 @@
  * | `000003.sst` | a table |
  * | `LOCK…` | the lock (`vfs/lock.ts`) |
  *
- * Numbers have at least six digits and no needless zeroes. Logs and tables take theirs from one counter, manifests from another. Every other
- * name is foreign: it is never read, changed or deleted.
+ * Numbers have at least six digits and no needless zeroes. Logs and tables take theirs from one counter, manifests from another. Every
+ * other name is foreign: it is never read, changed or deleted.
  */
 import { tableFileName } from '../sstable/format.js'
 import { logFileName } from '../wal/format.js'

@@ -1,9 +1,9 @@
 /**
  * Which files are in use, and which may be deleted.
  *
- * A table file is named by versions, and by jobs that protect it. The registry counts. The manifest holds a reference on the version that is
- * durable, and lets go of the one before only when the edit between them is durable; so a count of zero means that neither a reader nor what a crash would
- * bring back needs the file. Logs are needed from the manifest's log number on.
+ * A table file is named by versions, and by jobs that protect it. The registry counts. The manifest holds a reference on the version that
+ * is durable, and lets go of the one before only when the edit between them is durable; so a count of zero means that neither a reader nor
+ * what a crash would bring back needs the file. Logs are needed from the manifest's log number on.
  *
  * Invariants
  * 1. A file is deleted only after its count has been above zero and has come back to zero; so files that a running job writes, which
@@ -60,8 +60,8 @@ export class FileRegistry {
   }
 
   /**
-   * After an edit has become durable: `version` is what readers see from now on, and logs below `logNumber` are in tables. The version has a
-   * reference by now.
+   * After an edit has become durable: `version` is what readers see from now on, and logs below `logNumber` are in tables. The version has
+   * a reference by now.
    */
   installed(version: Version, logNumber?: number): void {
     this.track(version)

@@ -2,8 +2,8 @@
  * Finds the table of a level that may hold a key, in a flat structure built once per level.
  *
  * The tables of a level below 0 are sorted and disjoint, so the table is found by binary search over their largest keys. Comparing keys in
- * the table descriptions would touch an object and a `Uint8Array` per step; here all largest keys lie in one array, and the four bytes after
- * what they all share lie in a `Uint32Array`, which decides nearly every step by one number.
+ * the table descriptions would touch an object and a `Uint8Array` per step; here all largest keys lie in one array, and the four bytes
+ * after what they all share lie in a `Uint32Array`, which decides nearly every step by one number.
  *
  * Invariant: `words` ascends with the keys. A key's word is its four bytes after the shared prefix, big endian, missing ones zero; so words
  * never decide wrongly, and equal ones let the keys decide.

@@ -1,6 +1,6 @@
 /**
- * The manifest: the durable record of which tables make up the store. Writing and opening; the bytes stand in `manifest_format.ts` and `version_edit.ts`,
- * replaying in `manifest_reader.ts`, the story in `docs/manifest.md`.
+ * The manifest: the durable record of which tables make up the store. Writing and opening; the bytes stand in `manifest_format.ts` and
+ * `version_edit.ts`, replaying in `manifest_reader.ts`, the story in `docs/manifest.md`.
  *
  * An edit is appended in this order:
  *
@@ -16,21 +16,21 @@
  *   3. the first seal is written, so a sealed manifest has a durable `CURRENT`
  *   4. the old manifest is deleted
  *
- * **No crash looks like damage.** Let `s` be the end of the last edit whose sync came back. When power fails, the bytes below `s` are intact, and the unsynced
- * ones are the seal of that edit and the edit that was being written. Both claim at most `s`. The first invalid record lies at `s` or later. So no
- * claim exceeds its offset, and the rule of `record_reader.ts` calls it torn. A new manifest is not named by a durable `CURRENT` before its header and
- * snapshot are durable, and the old one is deleted only afterwards; so whichever `CURRENT` a crash leaves names a whole manifest. And what
- * is cut was never reported to be durable.
+ * **No crash looks like damage.** Let `s` be the end of the last edit whose sync came back. When power fails, the bytes below `s` are
+ * intact, and the unsynced ones are the seal of that edit and the edit that was being written. Both claim at most `s`. The first invalid
+ * record lies at `s` or later. So no claim exceeds its offset, and the rule of `record_reader.ts` calls it torn. A new manifest is not
+ * named by a durable `CURRENT` before its header and snapshot are durable, and the old one is deleted only afterwards; so whichever
+ * `CURRENT` a crash leaves names a whole manifest. And what is cut was never reported to be durable.
  *
- * **What is read is not yet durable.** After the death of a process alone, a record can be in the page cache and not on the disk; and if the sync
- * of the dead process had failed, syncing the file again may succeed without writing it. Recovery therefore does not act on an edit without a seal: unless
- * the store is opened read-only, it rolls over, which writes everything to a new file. A torn tail is treated in the same way, so no manifest is
- * appended to behind garbage.
+ * **What is read is not yet durable.** After the death of a process alone, a record can be in the page cache and not on the disk; and if
+ * the sync of the dead process had failed, syncing the file again may succeed without writing it. Recovery therefore does not act on an
+ * edit without a seal: unless the store is opened read-only, it rolls over, which writes everything to a new file. A torn tail is treated
+ * in the same way, so no manifest is appended to behind garbage.
  *
- * **Failures.** A failed sync, or a write that failed for another reason than a full disk, leaves it unknown whether the edit will be there after
- * a crash: the manifest refuses everything and no file is deleted until `rollOver` has put a new file in force. A full disk is no such case: an incomplete
- * record at the end of a file is never valid, so the edit is not there; the next `append` rolls over first. When the folder cannot be synced after `CURRENT`
- * was switched, nothing can be known any more, and the manifest stays broken.
+ * **Failures.** A failed sync, or a write that failed for another reason than a full disk, leaves it unknown whether the edit will be there
+ * after a crash: the manifest refuses everything and no file is deleted until `rollOver` has put a new file in force. A full disk is no
+ * such case: an incomplete record at the end of a file is never valid, so the edit is not there; the next `append` rolls over first. When
+ * the folder cannot be synced after `CURRENT` was switched, nothing can be known any more, and the manifest stays broken.
  */
 import { randomBytes } from 'node:crypto'
 import { assert } from '../util/assert.js'
@@ -190,7 +190,8 @@ export class Manifest {
   /**
    * Makes an edit durable and gives the version after it. One at a time.
    *
-   * @throws StoreError `ERR_DISK_FULL`: the edit was not made and can be tried again; the files it names must stay until then or be given up
+   * @throws StoreError `ERR_DISK_FULL`: the edit was not made and can be tried again; the files it names must stay until then or be given
+   *   up
    * by the caller. Any other error leaves it unknown whether the edit was made: keep all files, and open the store again.
    */
   *append(edit: VersionEdit): Task<Version> {
@@ -213,8 +214,8 @@ export class Manifest {
   }
 
   /**
-   * Writes a snapshot to a new manifest file and puts it in force. After a failed `append` this is the way to go on: the edit that failed is
-   * then certainly not made.
+   * Writes a snapshot to a new manifest file and puts it in force. After a failed `append` this is the way to go on: the edit that failed
+   * is then certainly not made.
    */
   *rollOver(): Task<void> {
     this.#begin()
@@ -227,8 +228,8 @@ export class Manifest {
   }
 
   /**
-   * Deletes what an earlier process left in the folder and nothing refers to; see `sweepDirectorySync`. For opening only, after the logs have
-   * been read.
+   * Deletes what an earlier process left in the folder and nothing refers to; see `sweepDirectorySync`. For opening only, after the logs
+   * have been read.
    *
    * @returns names of the deleted files.
    */

@@ -2,8 +2,8 @@
  * Replays a manifest: from its snapshot, edit by edit, to the state and the version they make.
  *
  * Records are framed as in a log, and where they end is judged in the same way (`wal/record_reader.ts`): an invalid record below a claim is
- * damage, any other one is the torn end of an edit that a crash cut short. A header or snapshot that cannot be read is always damage, because
- * both were durable before `CURRENT` named the manifest.
+ * damage, any other one is the torn end of an edit that a crash cut short. A header or snapshot that cannot be read is always damage,
+ * because both were durable before `CURRENT` named the manifest.
  */
 import type { TableMeta } from '../sstable/table_meta.js'
 import { corruption, StoreError } from '../util/errors.js'
@@ -107,7 +107,8 @@ function* readHeader(file: VfsFile, manifestNumber: number): Task<ManifestHeader
   const header = length < MANIFEST_HEADER_BYTES ? undefined : readManifestHeader(bytes)
   if (header === undefined) throw corruption('the header of the manifest is damaged', file.path, 0)
   if (header.formatVersion > MANIFEST_FORMAT_VERSION) {
-    const message = `${file.path} has manifest format ${header.formatVersion}, newer than ${MANIFEST_FORMAT_VERSION}: open it with a newer version`
+    const versions = `manifest format ${header.formatVersion}, newer than ${MANIFEST_FORMAT_VERSION}`
+    const message = `${file.path} has ${versions}: open it with a newer version of this library`
     throw new StoreError('ERR_FORMAT_VERSION', message, { path: file.path, offset: 8 })
   }
   if (header.formatVersion < 1 || header.manifestNumber !== manifestNumber) {

@@ -104,7 +104,10 @@ export class Version {
     return this.details.reduce((sum, level) => sum + level.bytes, 0)
   }
 
-  /** Tables of a level whose key range shares a key with `smallest` to `largest`, both included; an end left out is open. In the level's order. */
+  /**
+   * Tables of a level whose key range shares a key with `smallest` to `largest`, both included; an end left out is open. In the level's
+   * order.
+   */
   overlapping(level: number, smallest?: Uint8Array, largest?: Uint8Array): TableMeta[] {
     const tables = this.levels[level]!
     if (level === 0) return tables.filter((table) => !isBefore(table.largestKey, smallest) && !isBefore(largest, table.smallestKey))

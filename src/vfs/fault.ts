@@ -1,6 +1,6 @@
 /**
- * A file system that fails on purpose. It passes everything to another one, and lets rules make chosen operations fail, come short, come late or come
- * back damaged:
+ * A file system that fails on purpose. It passes everything to another one, and lets rules make chosen operations fail, come short, come
+ * late or come back damaged:
  *
  * ```ts
  * const vfs = new FaultVfs(memory())
@@ -9,8 +9,8 @@
  * expect(rule.hits).toBe(1)
  * ```
  *
- * Rules look at an operation in the order in which they were added, at the time of the call, for synchronous and asynchronous forms alike. Every rule that
- * matches counts it; the first whose turn it is decides what happens.
+ * Rules look at an operation in the order in which they were added, at the time of the call, for synchronous and asynchronous forms alike.
+ * Every rule that matches counts it; the first whose turn it is decides what happens.
  *
  * Method: Pebble's `vfs/errorfs` and RocksDB's `fault_injection_fs`.
  */

@@ -83,8 +83,8 @@ export function syncDirStep(vfs: Vfs, path: string): Step<void> {
 }
 
 /**
- * Makes a folder and those above it, each durable in the one above: `mkdirSync` alone would leave a folder that a power loss takes away with
- * everything in it.
+ * Makes a folder and those above it, each durable in the one above: `mkdirSync` alone would leave a folder that a power loss takes away
+ * with everything in it.
  */
 export function* makeDirTask(vfs: Vfs, path: string): Task<void> {
   const missing: string[] = []

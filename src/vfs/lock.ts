@@ -11,8 +11,9 @@
  * Such a record is written to a file of its own, `LOCK.<nonce>.tmp`, and published by a hard link, which the system makes only if the name
  * is free. So a name, once there, holds a whole record. Every attempt to take the lock has a new random nonce.
  *
- * A lock whose holder died is not overwritten but succeeded: the successor of nonce `n` is the file `LOCK.<n>`, published in the same way, hence there is
- * one at most. `LOCK`, `LOCK.<its nonce>`, `LOCK.<that one's nonce>` … is the chain, and its last record the only one that counts.
+ * A lock whose holder died is not overwritten but succeeded: the successor of nonce `n` is the file `LOCK.<n>`, published in the same way,
+ * hence there is one at most. `LOCK`, `LOCK.<its nonce>`, `LOCK.<that one's nonce>` … is the chain, and its last record the only one that
+ * counts.
  *
  *     LOCK → a (dead)      LOCK.a → b (dead)      LOCK.b → c          c holds
  *
@@ -20,32 +21,36 @@
  *  1. Write the own record, and link it to `LOCK`. If that succeeds, the lock is held.
  *  2. Otherwise walk the chain to its end, `e`. If the process of `e` is alive: `ERR_LOCKED`.
  *  3. Link the own record to `LOCK.<e>`. If the name is taken, another one was faster: begin again.
- *  4. Walk the chain again. If it does not end with the own record, the chain walked in 2 was out of date: remove `LOCK.<e>`, begin again. Otherwise the lock is
- *     held.
+ *  4. Walk the chain again. If it does not end with the own record, the chain walked in 2 was out of date: remove `LOCK.<e>`, begin again.
+ *     Otherwise the lock is held.
  *  5. Shorten the chain: rename the own record over `LOCK`, and remove all `LOCK.*`.
  * Releasing it: unlink `LOCK`, if it is still the own one.
  *
- * Why two never hold it. Call a record settled when its process passed step 1 or 4, and let `g` be settled, alive and not yet released. The dead do nothing,
- * and a process is judged only while its record is published, hence after it began and before it released; nonces never come again.
- *  - The records before `g` in its chain were judged dead before `g` was linked, so nobody but `g` removes their links, and nobody but `g` renames over
- *    `LOCK`: to do that, another one would have to be settled. Until `g` does so, the chain leads to `g`, and no further, as `g` is alive. From its rename to
- *    its release `LOCK` is `g` itself.
- *  - Now another one, `h`, has linked itself and walks (step 4). It reads `LOCK` after it linked. If it reads `g` there, the chain ends at `g`: `h` is not settled.
- *    If it reads an older record, `g` had not renamed yet, so all links up to `g` were there when `h` linked itself. Had it linked itself on that path, the name
- *    would have been taken. Had it linked itself elsewhere, on a chain that it had walked earlier, then its walk now reads the path to `g` and ends there, or
- *    meets a link that `g` has removed meanwhile, and ends, or meets a newer link at that name, made after `h` was linked, whose nonce `h` cannot have succeeded.
+ * Why two never hold it. Call a record settled when its process passed step 1 or 4, and let `g` be settled, alive and not yet released. The
+ * dead do nothing, and a process is judged only while its record is published, hence after it began and before it released; nonces never
+ * come again.
+ *  - The records before `g` in its chain were judged dead before `g` was linked, so nobody but `g` removes their links, and nobody but `g`
+ *    renames over `LOCK`: to do that, another one would have to be settled. Until `g` does so, the chain leads to `g`, and no further, as
+ *    `g` is alive. From its rename to its release `LOCK` is `g` itself.
+ *  - Now another one, `h`, has linked itself and walks (step 4). It reads `LOCK` after it linked. If it reads `g` there, the chain ends at
+ *    `g`: `h` is not settled. If it reads an older record, `g` had not renamed yet, so all links up to `g` were there when `h` linked
+ *    itself. Had it linked itself on that path, the name would have been taken. Had it linked itself elsewhere, on a chain that it had
+ *    walked earlier, then its walk now reads the path to `g` and ends there, or meets a link that `g` has removed meanwhile, and ends, or
+ *    meets a newer link at that name, made after `h` was linked, whose nonce `h` cannot have succeeded.
  *  - Step 1 needs `LOCK` to be missing. It is missing only before the first and after a release, never while `g` holds it.
- * The second walk is what makes it true (checking only that `LOCK` is the same as before is not enough): in between, one that lost in step 4 may have removed
- * its own link in the middle of the chain and ended, so that a successor of it would hold on to a chain that nobody else can see any more. `lock.test.ts`
- * plays that case; `lock_schedules.test.ts` runs random schedules of several processes that die at any point.
+ * The second walk is what makes it true (checking only that `LOCK` is the same as before is not enough): in between, one that lost in step
+ * 4 may have removed its own link in the middle of the chain and ended, so that a successor of it would hold on to a chain that nobody else
+ * can see any more. `lock.test.ts` plays that case; `lock_schedules.test.ts` runs random schedules of several processes that die at any
+ * point.
  *
- * Power loss. Records are not synced. A record that cannot be read is one that a power loss tore, as links publish whole records only: its process is dead, and
- * the hash of its name and bytes stands for its nonce. All other records name an earlier boot. A lock file therefore never blocks a machine that was restarted
- * (where boots have no name, outside Linux, it can, if its pid was given to another process).
+ * Power loss. Records are not synced. A record that cannot be read is one that a power loss tore, as links publish whole records only: its
+ * process is dead, and the hash of its name and bytes stands for its nonce. All other records name an earlier boot. A lock file therefore
+ * never blocks a machine that was restarted (where boots have no name, outside Linux, it can, if its pid was given to another process).
  *
  * What is weaker
- *  - File systems without hard links (FAT, some network ones): records are published by creating the name exclusively and writing into it. One that
- *    cannot be read may then be one that is being written, so it counts as alive, and after a power loss or kill within that moment the file must be deleted by hand.
+ *  - File systems without hard links (FAT, some network ones): records are published by creating the name exclusively and writing into it.
+ *    One that cannot be read may then be one that is being written, so it counts as alive, and after a power loss or kill within that
+ *    moment the file must be deleted by hand.
  *  - Whether a process is alive is as certain as `process_identity.ts` says. What is in doubt is alive.
  *  - A worker thread that is terminated without closing its store leaves the lock to its process, until that ends.
  *  - Who deletes `LOCK` by hand while a store is open, lets a second one in.
@@ -244,8 +249,8 @@ function* canLive(vfs: Vfs, record: LockRecord, temporary: string): Task<boolean
 }
 
 /**
- * Removes what the dead have left, once `LOCK` is the own record. Every `LOCK.<nonce>` belongs to a chain that nobody can reach any more. The temporary
- * file of a living process stays, unless it was not written yet: that one finds it missing, and begins again.
+ * Removes what the dead have left, once `LOCK` is the own record. Every `LOCK.<nonce>` belongs to a chain that nobody can reach any more.
+ * The temporary file of a living process stays, unless it was not written yet: that one finds it missing, and begins again.
  */
 function* sweep(vfs: Vfs, folder: string, own: LockRecord): Task<void> {
   try {

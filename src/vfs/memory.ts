@@ -1,10 +1,11 @@
 /**
- * A simulated disk, in memory. It holds what was written, knows what of that was synced, and can be cloned as a power loss ({@link MemoryVfs.crashClone})
- * or the death of the process ({@link MemoryVfs.processKillClone}) would leave it. The engine's crash tests run on it, and so does a store that
- * needs no disk.
+ * A simulated disk, in memory. It holds what was written, knows what of that was synced, and can be cloned as a power loss ({@link
+ * MemoryVfs.crashClone}) or the death of the process ({@link MemoryVfs.processKillClone}) would leave it. The engine's crash tests run on
+ * it, and so does a store that needs no disk.
  *
  * Invariants
- * - Equal operations and equal seeds give equal disks, byte for byte. Asynchronous forms take effect in a later microtask, in the order of their calls.
+ * - Equal operations and equal seeds give equal disks, byte for byte. Asynchronous forms take effect in a later microtask, in the order of
+ *   their calls.
  * - A clone shares nothing with its origin: files open on the one never change the other.
  * - `onMutation` is called before a change is made and after all reasons to refuse it were looked at; if it throws, the change is not made.
  *
@@ -221,7 +222,10 @@ export class MemoryVfs implements Vfs {
     return this.#onMachine(new Machine(tree, this.#machine.bootNumber + 1, 0))
   }
 
-  /** An independent disk as it is after the death of all processes now: nothing is lost, what was not synced still is not, and a new process looks at it. */
+  /**
+   * An independent disk as it is after the death of all processes now: nothing is lost, what was not synced still is not, and a new process
+   * looks at it.
+   */
   processKillClone(): MemoryVfs {
     return this.#onMachine(new Machine(this.#machine.tree.clone(), this.#machine.bootNumber, this.#machine.lastPid))
   }

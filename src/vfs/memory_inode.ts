@@ -1,14 +1,15 @@
 /**
  * A file of the simulated disk: what it holds, and what of that would be there after a power loss.
  *
- * The content is one growing buffer. Since the last sync, `changed` names every 4 KiB page that was written, with the durable bytes that were
- * overwritten in it. An append overwrites none and therefore copies nothing: appending costs what it costs on a plain buffer.
+ * The content is one growing buffer. Since the last sync, `changed` names every 4 KiB page that was written, with the durable bytes that
+ * were overwritten in it. An append overwrites none and therefore copies nothing: appending costs what it costs on a plain buffer.
  *
- * After a power loss each changed page has arrived as a whole, or holds its old content, or zeroes, or a mixture of all of these and garbage at the
- * granularity of 512-byte sectors. The length is the old one, the new one or one in between.
+ * After a power loss each changed page has arrived as a whole, or holds its old content, or zeroes, or a mixture of all of these and
+ * garbage at the granularity of 512-byte sectors. The length is the old one, the new one or one in between.
  *
  * Invariants
  * - Bytes of `data` past `size` are zero.
+ * - A buffer that a clone reads too is never changed, so clones cost nothing until one of the files is written.
  * - A byte before `durableSize` whose page is not in `changed`, or is there without a copy, is the durable one.
  * - A byte that did not change since the last sync survives every crash, also in a page that is torn.
  *
@@ -35,14 +36,15 @@ export class MemoryInode {
   handleCount = 0
   size = 0
   private data: Buffer = NOTHING
+  /** Whether a clone reads the same buffer, so that it must be copied before a change. */
+  private isShared = false
   private durableSize = 0
   private changed = new Map<number, Buffer>()
 
   read(target: Uint8Array, targetOffset: number, length: number, position: number): number {
     const count = Math.min(length, this.size - position)
     if (count <= 0) return 0
-    target.set(this.data.subarray(position, position + count), targetOffset)
-    return count
+    return this.data.copy(target, targetOffset, position, position + count)
   }
 
   write(source: Uint8Array, sourceOffset: number, length: number, position: number): void {
@@ -57,8 +59,8 @@ export class MemoryInode {
   truncate(length: number): void {
     assert(length <= INODE_BYTES_MAX, 'a simulated file fits a buffer')
     this.remember(Math.min(length, this.size), Math.max(length, this.size))
+    this.reserve(Math.max(length, this.size))
     if (length < this.size) this.data.fill(0, length, this.size)
-    else this.reserve(length)
     this.size = length
   }
 
@@ -75,19 +77,24 @@ export class MemoryInode {
   /** Replaces the content, durably. */
   setContent(content: Uint8Array): void {
     this.data = Buffer.from(content)
+    this.isShared = false
     this.size = content.length
     this.sync()
   }
 
   /** Gives spare memory back; for files that nobody has open. */
   trim(): void {
-    if (this.data.length > this.size + this.size / 8 + PAGE_BYTES) this.data = Buffer.from(this.data.subarray(0, this.size))
+    if (this.data.length <= this.size + this.size / 8 + PAGE_BYTES) return
+    this.data = Buffer.from(this.data.subarray(0, this.size))
+    this.isShared = false
   }
 
-  /** A file of its own with the same content and the same part of it durable. */
+  /** A file of its own with the same content and the same part of it durable. The two share their bytes until one changes. */
   clone(): MemoryInode {
     const copy = new MemoryInode()
-    copy.data = this.copyContent()
+    copy.data = this.data
+    copy.isShared = true
+    this.isShared = true
     copy.size = this.size
     copy.durableSize = this.durableSize
     copy.changed = new Map(this.changed) // the saved pages themselves never change
@@ -96,6 +103,7 @@ export class MemoryInode {
 
   /** The file as a power loss leaves it. */
   afterCrash(unsyncedPercent: number, random: Random): MemoryInode {
+    if (this.changed.size === 0) return this.clone()
     const copy = new MemoryInode()
     const size = sizeAfterCrash(this.durableSize, this.size, unsyncedPercent, random)
     const data = Buffer.alloc(Math.max(size, this.durableSize))
@@ -109,7 +117,9 @@ export class MemoryInode {
       const before = this.durablePage(start, end, saved)
       losePage(data, start, before, now, this.durableSize - start, unsyncedPercent, random)
     }
-    copy.setContent(data.subarray(0, size))
+    copy.data = data.fill(0, size)
+    copy.size = size
+    copy.sync()
     return copy
   }
 
@@ -137,12 +147,15 @@ export class MemoryInode {
     }
   }
 
+  /** Makes the buffer its own, and large enough. */
   private reserve(size: number): void {
-    if (size <= this.data.length) return
-    const grown = this.data.length < 1 << 20 ? this.data.length * 2 : Math.floor(this.data.length * 1.5)
+    const capacity = this.data.length
+    if (size <= capacity && !this.isShared) return
+    const grown = size <= capacity ? capacity : capacity < 1 << 20 ? capacity * 2 : Math.floor(capacity * 1.5)
     const data = Buffer.alloc(Math.max(size, grown, PAGE_BYTES))
     this.data.copy(data, 0, 0, this.size)
     this.data = data
+    this.isShared = false
   }
 }
 
@@ -153,8 +166,8 @@ function sizeAfterCrash(before: number, now: number, unsyncedPercent: number, ra
 }
 
 /**
- * Writes into `data` at `start` what is left of a page that did not arrive whole. Only bytes that changed are touched; those from `appendedFrom` on (counted
- * in the page) are changed whatever they hold.
+ * Writes into `data` at `start` what is left of a page that did not arrive whole. Only bytes that changed are touched; those from
+ * `appendedFrom` on (counted in the page) are changed whatever they hold.
  */
 function losePage(
   data: Buffer,

@@ -1,14 +1,14 @@
 /**
  * The folders of the simulated disk: names now, names that are durable, and the changes between the two.
  *
- * Every change of names (create, link, rename, unlink, mkdir, rmdir) is one {@link NameChange}: one name set or removed, or both for a rename. It waits in
- * `pending` until `syncDir` of the folder in which it sets or removes its first name. At a power loss each pending change survives or not, as
- * a whole, so that a rename shows its old state or its new one.
+ * Every change of names (create, link, rename, unlink, mkdir, rmdir) is one {@link NameChange}: one name set or removed, or both for a
+ * rename. It waits in `pending` until `syncDir` of the folder in which it sets or removes its first name. At a power loss each pending
+ * change survives or not, as a whole, so that a rename shows its old state or its new one.
  *
  * Invariants
  * - A folder's `entries` are its `durable` names with the pending changes applied in order.
- * - A change survives only together with all earlier ones of the names it touches: a file system that journals its folders keeps that order. Without it a
- *   rename could be lost and its source overwritten by a later file, so that the content would be under neither name.
+ * - A change survives only together with all earlier ones of the names it touches: a file system that journals its folders keeps that
+ *   order. Without it a rename could be lost and its source overwritten by a later file, so that the content would be under neither name.
  */
 import type { Random } from '../util/random.js'
 import { MemoryInode } from './memory_inode.js'

@@ -1,13 +1,13 @@
 /**
  * The real file system, through `node:fs`.
  *
- * Synchronous calls are the rule: a read from the page cache takes 1.1 µs that way and 42 µs through the thread pool. The asynchronous forms are
- * there for what may really wait: syncs, and reads of slow disks.
+ * Synchronous calls are the rule: a read from the page cache takes 1.1 µs that way and 42 µs through the thread pool. The asynchronous
+ * forms are there for what may really wait: syncs, and reads of slow disks.
  *
  * Invariants
- * - A descriptor is closed only after the last asynchronous operation on it ended. `closeSync` in the middle of one marks the file closed and leaves the
- *   descriptor to the end of that operation; closing it at once would let the system give its number to another file, which the waiting thread would then
- *   read or write.
+ * - A descriptor is closed only after the last asynchronous operation on it ended. `closeSync` in the middle of one marks the file closed
+ *   and leaves the descriptor to the end of that operation; closing it at once would let the system give its number to another file, which
+ *   the waiting thread would then read or write.
  * - Every failure leaves as a `StoreError` with the system's error as its cause.
  */
 import {
@@ -270,8 +270,8 @@ const TRANSIENT_CODES: ReadonlySet<string | undefined> = new Set(['EPERM', 'EBUS
 const RETRY_DELAYS_MS: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200]
 
 /**
- * Repeats an action that fails because another program, most often a virus scanner or an indexer, has the file open: Windows refuses to rename or
- * delete open files. In all it waits for 0.4 s at most. Elsewhere those codes are final, and nothing is repeated.
+ * Repeats an action that fails because another program, most often a virus scanner or an indexer, has the file open: Windows refuses to
+ * rename or delete open files. In all it waits for 0.4 s at most. Elsewhere those codes are final, and nothing is repeated.
  */
 export function retryTransient<T>(action: () => T, isTransient = isWindows, sleep: (delayMs: number) => void = sleepSync): T {
   for (const delayMs of isTransient ? RETRY_DELAYS_MS : []) {

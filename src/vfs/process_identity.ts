@@ -1,8 +1,8 @@
 /**
  * Who a process is, precisely enough to tell later, from another process, whether it still runs.
  *
- * A pid alone is not enough: pids are reused, and containers have their own. On Linux the start time of the process and the boot id of the machine
- * settle it; elsewhere the pid must do, and doubt always means "still running".
+ * A pid alone is not enough: pids are reused, and containers have their own. On Linux the start time of the process and the boot id of the
+ * machine settle it; elsewhere the pid must do, and doubt always means "still running".
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -123,8 +123,8 @@ function isSeenFromOutside(identity: ProcessIdentity, facts: ProcessFacts): bool
 }
 
 /**
- * State (field 3) and start time (field 22) of `/proc/<pid>/stat`. Field 2 is the program's name in parentheses and may itself hold blanks and
- * parentheses, so fields count from the last one.
+ * State (field 3) and start time (field 22) of `/proc/<pid>/stat`. Field 2 is the program's name in parentheses and may itself hold blanks
+ * and parentheses, so fields count from the last one.
  */
 function parseStat(text: string | undefined): { state: string; startTime: string } | undefined {
   if (text === undefined) return undefined

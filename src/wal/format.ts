@@ -32,8 +32,8 @@
  * Invariants
  * 1. The seed ties a record to its file and place: stale bytes of a recycled file, a copied log and a page written to the wrong place
  *    do not pass for records.
- * 2. A record's synced offset is at most its own offset, and what lies below it was synced before the record was written. From this follows how a
- *    torn tail is told from damage: `record_reader.ts`.
+ * 2. A record's synced offset is at most its own offset, and what lies below it was synced before the record was written. From this follows
+ *    how a torn tail is told from damage: `record_reader.ts`.
  * 3. All zeroes are no record: a log may have a preallocated tail of zeroes.
  *
  * The manifest frames its records in the same way (`version/manifest.ts`). Synced offset and log number in each record are Pebble's

@@ -28,8 +28,8 @@ const BYTES_PER_PAUSE: number = 64 * 1024
 const OPERATION_BYTES_MIN = 2
 
 /**
- * Takes a record: the operations lie in `buffer[payloadStart + 12, payloadEnd)` (see `OperationReader`), all of them readable. The buffer is
- * borrowed until the call returns.
+ * Takes a record: the operations lie in `buffer[payloadStart + 12, payloadEnd)` (see `OperationReader`), all of them readable. The buffer
+ * is borrowed until the call returns.
  */
 export type OnRecord = (
   buffer: Buffer,

@@ -4,8 +4,8 @@
  * **Torn or damaged.** Let `o` be the offset of the first invalid record, and let a record's *claim* be its synced offset. A record is
  * written after the sync that its claim tells of, so with a disk that keeps what it synced, everything below any claim is intact. Hence
  *
- *   some valid record, before or behind `o`, claims more than `o`  ⇒  synced bytes changed: **damage**
- *   no valid record does                                           ⇒  a write that a crash cut short: a **torn tail**
+ *   some valid record behind `o` claims more than `o`  ⇒  synced bytes changed: **damage**
+ *   no valid record does                               ⇒  a write that a crash cut short: a **torn tail**
  *
  * The first line never blames a crash: on an honest disk no claim exceeds `o`, whatever pages of the unsynced tail survived. The second
  * line cuts everything from `o` on, later valid records included, because what is recovered must be a prefix of what was written; none of
@@ -99,6 +99,7 @@ export class RecordReader {
   /** Tells why there is no valid record at `position`. */
   *assess(isPlausible: PayloadCheck): Task<RecordsEnd> {
     if (this.position >= this.fileBytes) return 'complete'
+    // A claim found behind an earlier damage covers this one too.
     if (this.syncedOffset > this.position) return 'damaged'
     const found = yield* this.#scan(this.position, this.position, isPlausible)
     return found === NOT_FOUND ? 'torn' : 'damaged'

@@ -6,9 +6,9 @@
  * and `b` the first one of the next log:
  *
  * - `b = e`: it goes on.
- * - `b > e`: records before this log are lost. If nothing in it claims to be synced, a power loss took the unsynced end of an earlier log (or the whole of
- *   it, name included) but left this one: the log is dropped whole, because what is recovered must be a prefix. If something in it does, synced records
- *   are lost: damage.
+ * - `b > e`: records before this log are lost. If nothing in it claims to be synced, a power loss took the unsynced end of an earlier log
+ *   (or the whole of it, name included) but left this one: the log is dropped whole, because what is recovered must be a prefix. If
+ *   something in it does, synced records are lost: damage.
  * - `b < e`: damage; no writer does that. Except for records that are in tables already: see `inTables`.
  *
  * A dropped log changes nothing about the logs behind it: they may have been written after an earlier recovery that dropped it too.
@@ -41,8 +41,8 @@ export interface LogsRecoveryReport {
   readonly droppedLogs: readonly number[]
   /**
    * Logs with records that were handed over but are not known to be durable: they may exist in the page cache only, and a sync of the file
-   * that failed in an earlier process may have been forgotten. Before the store calls anything written later durable, it must make these records durable
-   * in another way: by flushing them to a table.
+   * that failed in an earlier process may have been forgotten. Before the store calls anything written later durable, it must make these
+   * records durable in another way: by flushing them to a table.
    */
   readonly unsyncedLogs: readonly number[]
   /** What was skipped in salvage mode. */

@@ -1,8 +1,8 @@
 /**
  * A process that takes and releases the lock of a folder on command, for `test/unit/vfs/lock_processes.test.ts`.
  *
- * It is forked, and answers each message with one: `acquire` → `held` or the error's code, `release` → `released`, `race:<n>` → takes the lock `n`
- * times, each time proving by an exclusively created file that nobody else has it, and answers `raced:<n>` or what went wrong.
+ * It is forked, and answers each message with one: `acquire` → `held` or the error's code, `release` → `released`, `race:<n>` → takes the
+ * lock `n` times, each time proving by an exclusively created file that nobody else has it, and answers `raced:<n>` or what went wrong.
  */
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'

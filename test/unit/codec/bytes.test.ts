@@ -92,6 +92,7 @@ describe('shortestSeparator', () => {
     ['abcdef', 'abdx', 'abd'],
     ['', 'a', ''],
     ['a', 'b', 'a'],
+    ['a', 'c', 'a'],
   ])('between %s and %s stands %s', (a, b, separator) => {
     expect(Buffer.from(bytes.shortestSeparator(Buffer.from(a), Buffer.from(b))).toString()).toBe(separator)
   })

@@ -270,6 +270,7 @@ describe('damage', () => {
     ['a long boolean', '040101', '2 bytes where 1 belong'],
     ['a boolean of 2', '0402', 'a boolean of 2'],
     ['a string that is no UTF-8', '0161ff', 'no UTF-8'],
+    ['a short string that is no UTF-8 in its fourth byte', '01616263ff', 'no UTF-8'],
     ['a long string that is no UTF-8', `01${'61'.repeat(50)}c3`, 'no UTF-8'],
     ['a surrogate in a string', '01eda080', 'no UTF-8'],
     ['an empty record', '06', 'ends in the middle'],

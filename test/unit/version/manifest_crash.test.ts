@@ -1,5 +1,6 @@
 /**
- * The power is cut, or the process killed, at every change that a store's manifest makes to the disk: creation, edits, roll-overs, deletions.
+ * The power is cut, or the process killed, at every change that a store's manifest makes to the disk: creation, edits, roll-overs,
+ * deletions.
  *
  * Oracle: what is opened is the state after some edit, at least the last one that was reported durable and at most the last one begun; all
  * tables that it names are there; nothing is called damage; and what was opened survives another power loss.

@@ -1,5 +1,6 @@
 /**
- * What every file system must do, checked on all of them: the engine is tested on the simulated disk, so that one must behave like the real one.
+ * What every file system must do, checked on all of them: the engine is tested on the simulated disk, so that one must behave like the real
+ * one.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

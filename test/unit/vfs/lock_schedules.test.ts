@@ -1,6 +1,6 @@
 /**
- * The lock's promise, explored: several processes take, hold and release one lock, step by step in a random order, and die at random moments. At no time do
- * two living ones hold it, and in the end the lock is free for the next.
+ * The lock's promise, explored: several processes take, hold and release one lock, step by step in a random order, and die at random
+ * moments. At no time do two living ones hold it, and in the end the lock is free for the next.
  *
  * A failing schedule prints its seed; `VARVE_SEED=<seed>` runs that one alone.
  */

@@ -240,6 +240,14 @@ describe('damage', () => {
     }
   })
 
+  test('is not claimed by a record that claims more than lies before it', () => {
+    const log = new LogBytes(7).puts('a', 'b')
+    const [start, end] = log.ends as [number, number]
+    log.bytes.writeUIntLE(end, start + 12, 6)
+    log.bytes.writeUInt32LE(checksum32(log.bytes, start + 4, end, recordSeed(7, start, 0)), start)
+    expect(recoverBytes(log.bytes, 7).report).toMatchObject({ records: 1, syncedOffset: 0, tornBytes: end - start })
+  })
+
   test('costs no memory for a length that lies', () => {
     const log = new LogBytes(7).puts('a')
     const lying = encodeRecord(2, [{ key: 'b' }])
