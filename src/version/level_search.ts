@@ -19,7 +19,7 @@ export class LevelSearch {
   private readonly largestStarts: Uint32Array
   private readonly smallestKeys: Uint8Array
   private readonly smallestStarts: Uint32Array
-  /** Length of what all largest keys share. */
+  /** Length of what all keys share. */
   private readonly sharedLength: number
   private readonly words: Uint32Array
 
@@ -31,9 +31,9 @@ export class LevelSearch {
     this.largestStarts = largest.starts
     this.smallestKeys = smallest.bytes
     this.smallestStarts = smallest.starts
-    const first = tables[0]?.largestKey ?? new Uint8Array(0)
+    const first = tables[0]?.smallestKey ?? new Uint8Array(0)
     const last = tables.at(-1)?.largestKey ?? first
-    // Keys are sorted, so what the outermost ones share all of them share.
+    // Keys are sorted, so what the outermost ones share all of them share, smallest keys too.
     this.sharedLength = commonPrefixLength(first, 0, first.length, last, 0, last.length)
     this.words = new Uint32Array(this.count)
     for (let i = 0; i < this.count; i++) {
@@ -41,40 +41,52 @@ export class LevelSearch {
     }
   }
 
-  /**
-   * Index of the first table whose largest key is not smaller than the key; the number of tables when there is none.
-   *
-   * Hot: one per level and lookup, about 20 ns for 100 tables; `bench/micro/version.ts` guards it.
-   */
+  /** Index of the first table whose largest key is not smaller than the key; the number of tables when there is none. */
   seek(key: Uint8Array, start: number, end: number): number {
-    const { count, largestKeys, largestStarts, sharedLength, words } = this
-    if (count === 0) return 0
+    if (this.count === 0) return 0
+    const order = this.compareShared(key, start, end)
+    if (order !== 0) return order < 0 ? 0 : this.count
+    return this.search(key, start + this.sharedLength, end)
+  }
+
+  /**
+   * Index of the table whose range holds the key, or -1.
+   *
+   * Hot: one per level and lookup, about 30 ns for 100 tables; `bench/micro/version.ts` guards it.
+   */
+  find(key: Uint8Array, start: number, end: number): number {
+    const { count, sharedLength, smallestKeys, smallestStarts } = this
+    if (count === 0 || this.compareShared(key, start, end) !== 0) return -1
     const rest = start + sharedLength
-    const order = compareBytes(key, start, rest < end ? rest : end, largestKeys, 0, sharedLength)
-    if (order < 0) return 0
-    if (order > 0) return count
-    const word = wordAt(key, rest, end)
+    const index = this.search(key, rest, end)
+    if (index === count) return -1
+    const smallestRest = smallestStarts[index]! + sharedLength
+    return compareBytes(smallestKeys, smallestRest, smallestStarts[index + 1]!, key, rest, end) <= 0 ? index : -1
+  }
+
+  /** How the key sorts against what all keys share; 0 when it begins with it. */
+  private compareShared(key: Uint8Array, start: number, end: number): number {
+    const rest = start + this.sharedLength
+    return compareBytes(key, start, rest < end ? rest : end, this.largestKeys, 0, this.sharedLength)
+  }
+
+  /** As `seek`, for a key without what all keys share. */
+  private search(key: Uint8Array, start: number, end: number): number {
+    const { largestKeys, largestStarts, sharedLength, words } = this
+    const word = wordAt(key, start, end)
     let low = 0
-    let high = count
+    let high = this.count
     while (low < high) {
       const middle = (low + high) >>> 1
       const other = words[middle]!
       const isBefore =
         other === word
-          ? compareBytes(largestKeys, largestStarts[middle]! + sharedLength, largestStarts[middle + 1]!, key, rest, end) < 0
+          ? compareBytes(largestKeys, largestStarts[middle]! + sharedLength, largestStarts[middle + 1]!, key, start, end) < 0
           : other < word
       if (isBefore) low = middle + 1
       else high = middle
     }
     return low
-  }
-
-  /** Index of the table whose range holds the key, or -1. */
-  find(key: Uint8Array, start: number, end: number): number {
-    const index = this.seek(key, start, end)
-    if (index === this.count) return -1
-    const { smallestKeys, smallestStarts } = this
-    return compareBytes(smallestKeys, smallestStarts[index]!, smallestStarts[index + 1]!, key, start, end) <= 0 ? index : -1
   }
 }
 

@@ -78,7 +78,7 @@ export class Version {
   /**
    * Index of the table of `level` (1 to 6) whose key range holds `key[start, end)`, or -1.
    *
-   * Hot: one per level and lookup, about 25 ns for 100 tables; `bench/micro/version.ts` guards it.
+   * Hot: one per level and lookup, about 30 ns for 100 tables; `bench/micro/version.ts` guards it.
    */
   findTable(level: number, key: Uint8Array, start: number, end: number): number {
     return this.searches[level]!.find(key, start, end)
