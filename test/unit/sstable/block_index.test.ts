@@ -82,6 +82,17 @@ describe('block index', () => {
     expect(indexOf([{ key: '', sequence: 0 }]).endsWith(bytes(''))).toBe(true)
   })
 
+  test('keeps copies of its separators, which lie in memory that is used again', () => {
+    const builder = new BlockIndexBuilder()
+    const memory = Buffer.from('key1')
+    for (const digit of '123') {
+      memory.write(digit, 3)
+      builder.add(memory, digit === '3' ? 0 : 5, FRAME_BYTES)
+    }
+    const index = new BlockIndex(builder.finish(), 3 * FRAME_BYTES, 'a.sst', 0)
+    expect(['key0', 'key1', 'key2', 'key3', 'key4'].map((key) => find(index, key, 5))).toEqual([0, 0, 1, 2, 3])
+  })
+
   test('knows where each block starts and where the last one ends', () => {
     const index = indexOf([
       { key: 'a', sequence: 0 },
