@@ -450,6 +450,21 @@ describe('access for tests', () => {
     expect(state(other)).toEqual({ '/a': 'xy' })
   })
 
+  test.each(['kill', 'crash'])('a %s clone and its origin do not see what the other overwrites or cuts off', (kind) => {
+    const vfs = memory()
+    const file = create(vfs, '/a', 'abcdef')
+    create(vfs, '/b', 'abcdef')
+    for (const path of vfs.files()) vfs.openSync(path, 'read').syncSync()
+    vfs.syncDirSync('/')
+    const clone = kind === 'kill' ? vfs.processKillClone() : crash(vfs, 0)
+    writeFullySync(file, Buffer.from('X'), 0, 1, 1)
+    clone.openSync('/a', 'update').truncateSync(2)
+    writeFullySync(clone.openSync('/b', 'update'), Buffer.from('Y'), 0, 1, 2)
+    expect(state(vfs)).toEqual({ '/a': 'aXcdef', '/b': 'abcdef' })
+    expect(state(clone)).toEqual({ '/a': 'ab', '/b': 'abYdef' })
+    expect(state(crash(clone, 0))).toEqual({ '/a': 'abcdef', '/b': 'abcdef' })
+  })
+
   test('spare memory of closed files is given back', () => {
     const vfs = memory()
     const file = create(vfs, '/a', Buffer.alloc(100_000, 'x'))
