@@ -158,16 +158,13 @@ export class Writes implements BatchTarget {
   async #decide<T>(key: Key, options: WriteOptions | undefined, decide: (record: RecordBuffer) => T): Promise<T> {
     this.#gate.checkWritable()
     const sync = isSync(options)
-    for (;;) {
-      if (!this.#queue.settle()) {
-        await this.#queue.whenSettled()
-        continue
-      }
-      const loading = this.#reads.load(key, this.#queue.lastSequence)
-      if (loading === undefined) break
+    // Once: a cache without room would lose the block again, and the decisive read may then as well block.
+    const loading = this.#reads.load(key, this.#queue.lastSequence)
+    if (loading !== undefined) {
       await loading
       this.#gate.checkWritable()
     }
+    while (!this.#queue.settle()) await this.#queue.whenSettled()
     const record = new RecordBuffer()
     const result = decide(record)
     if (record.operationCount > 0) await this.#accept(record, sync)
