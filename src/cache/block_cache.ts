@@ -23,9 +23,10 @@
  * That is the same rule, exact, without hashing, for 4 bytes per block of an open table. What is known about a table is forgotten when it
  * closes.
  *
- * Measured with room for 1000 of 10,000 blocks, in percent of hits (LRU → this): uniform gets 9.9 → 9.9; Zipf 0.99 66 → 73; the same with scans
- * of everything in between 66 → 73; a hot set of 80 % of the cache 86 → 91; a hot set that moves 90 → 89. Other shares for `small` (5 to
- * 30 %), promotion after the first hit and a ghost twice as long change less than 1; without the ghost, hot sets that move fall to 78.
+ * Measured with room for 1000 of 10,000 blocks, in percent of hits (LRU → this): uniform gets 9.9 → 9.9; Zipf 0.99 66 → 73; the same with
+ * scans of everything in between 66 → 73; a hot set of 80 % of the cache 86 → 91; a hot set that moves 90 → 89. Other shares for `small`
+ * (5 to 30 %), promotion after the first hit and a ghost twice as long change it by less than 4, mostly by less than 1; without the ghost,
+ * hot sets that move fall to 78.
  *
  * Invariants
  * 1. `usedBytes + pinnedBytes <= max(capacityBytes, pinnedBytes)` between calls: blocks give way to what is pinned, down to none.
@@ -35,8 +36,8 @@
 import { assert } from '../util/assert.js'
 
 /**
- * Memory of a cached block besides its bytes: the `CachedBlock`, the `Buffer` and its `ArrayBuffer` (270 bytes of JavaScript heap), and what
- * the allocator and the runtime add outside of it (up to 300, measured as resident memory on Node 20).
+ * Memory of a cached block besides its bytes: the `CachedBlock`, the `Buffer` and its `ArrayBuffer` (270 bytes of JavaScript heap), and
+ * what the allocator and the runtime add outside of it (up to 300, measured as resident memory on Node 20).
  */
 export const BLOCK_OVERHEAD_BYTES = 512
 

@@ -6,8 +6,8 @@
  * the node behind, and with what (offset-value coding: Conner, IBM 1977; Do and Graefe, "Robust and efficient sorting with offset-value
  * coding", 2022). Nearly every step then is one comparison of two integers, and the node ahead is not touched unless the search goes there.
  *
- *     code(a → b) = (32767 - lcp(a, b)) << 16  |  the two bytes of b after the common prefix        (signed; a < b; bytes past the end are
- *     0)
+ *     code(a → b) = (32767 - lcp(a, b)) << 16  |  the two bytes of b after the common prefix, zeros past its end        (a < b; signed)
+ *     code('user:17' → 'user:234') = 32762, '23'
  *
  * Let a < b and a < k, with `want` = code(a → k). Both codes say how a key leaves a, and leaving it later means staying smaller:
  *
@@ -19,7 +19,8 @@
  * Search for key k with sequence s, that is, for the last entry before (k, s):
  * 1. Start at the head (an empty key), on the highest level in use; `matched`, the common prefix of k with the key of the node, is 0.
  * 2. Compare the code of the link with `want`.
- *    a. Smaller: go there. When the codes differ in the last byte only, one more byte has matched.
+ *    a. Smaller: go there. When the codes differ in the last byte only, one more byte has matched; but if that byte is a zero it may be
+ *       the padding of a key that ends there, so that c applies.
  *    b. Greater: stay.
  *    c. Equal: compare k with the key of the node ahead from where the code ends, then s with its sequence (greater ones come first). Go or
  *       stay; when going, `matched` is what the comparison found. The node is remembered: it is not compared again on lower levels.
