@@ -1,27 +1,16 @@
 /**
  * Gathers `StoreStats` from the parts of the engine.
  */
+import type { TableMeta } from '../sstable/table_meta.js'
 import type { Engine } from './engine.js'
 import type { LevelStats, StoreStats } from './stats.js'
 
 /** The present state of an engine. */
 export function collectStats(engine: Engine): StoreStats {
-  const { blockCache, logs, queue, slots, view } = engine
-  const levels = view.version.levels.map((tables, level): LevelStats => {
-    let keys = 0
-    let tombstones = 0
-    let bytes = 0
-    let rawBytes = 0
-    for (const table of tables) {
-      keys += table.entryCount
-      tombstones += table.deletionCount
-      bytes += table.fileBytes
-      rawBytes += table.rawKeyBytes + table.rawValueBytes
-    }
-    return { level, tables: tables.length, keys, tombstones, bytes, rawBytes }
-  })
-  const active = slots[0]!.memtable
-  const frozen = slots.slice(1).map((slot) => slot.memtable)
+  const { blockCache, logs, memtables, queue, view } = engine
+  const levels = view.version.levels.map(levelStats)
+  const active = memtables.active.memtable
+  const frozen = memtables.slots.slice(1).map((slot) => slot.memtable)
   const cache = blockCache.stats()
   const tables = engine.tables.stats()
   const jobs = engine.scheduler?.stats()
@@ -33,8 +22,7 @@ export function collectStats(engine: Engine): StoreStats {
     tableBytes += level.bytes
     if (level.bytes > 0) deepestBytes = level.bytes
   }
-  let arenaBytes = engine.spareArenaBytes
-  for (const slot of slots) arenaBytes += slot.memtable.capacityBytes
+  const { arenaBytes, frozenBytes } = memtables
   const writeBufferBytes = queue.bufferBytes + logs.bufferBytes
   const flushedBytes = jobs?.flushedBytes ?? 0
   const compactedBytes = jobs?.compactionBytesWritten ?? 0
@@ -45,7 +33,7 @@ export function collectStats(engine: Engine): StoreStats {
     immutableMemtables: {
       count: frozen.length,
       keys: frozen.reduce((sum, memtable) => sum + memtable.entryCount, 0),
-      bytes: frozen.reduce((sum, memtable) => sum + memtable.usedBytes, 0),
+      bytes: frozenBytes,
     },
     levels,
     tables: { count: tableCount, open: tables.openTables, bytes: tableBytes },
@@ -82,4 +70,18 @@ export function collectStats(engine: Engine): StoreStats {
     snapshots: engine.openReaders.count('snapshot'),
     scans: engine.openReaders.count('scan'),
   }
+}
+
+function levelStats(tables: readonly TableMeta[], level: number): LevelStats {
+  let keys = 0
+  let tombstones = 0
+  let bytes = 0
+  let rawBytes = 0
+  for (const table of tables) {
+    keys += table.entryCount
+    tombstones += table.deletionCount
+    bytes += table.fileBytes
+    rawBytes += table.rawKeyBytes + table.rawValueBytes
+  }
+  return { level, tables: tables.length, keys, tombstones, bytes, rawBytes }
 }

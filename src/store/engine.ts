@@ -20,14 +20,12 @@ import type { BlockCache } from '../cache/block_cache.js'
 import type { FlushRequest, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
-import { assert } from '../util/assert.js'
 import { StoreError, ioError } from '../util/errors.js'
 import type { Task } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
 import type { StoreLock } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
-import { OperationReader } from '../wal/operations.js'
 import { BackPressure } from './back_pressure.js'
 import { type CommitHost, CommitQueue } from './commit_queue.js'
 import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
@@ -36,7 +34,8 @@ import { LogSet } from './log_set.js'
 import { LoopTurn } from './loop_turn.js'
 import { OpenReaders } from './open_readers.js'
 import type { ResolvedOptions } from './options.js'
-import { MemtableSlot, ReadView } from './read_view.js'
+import { MemtableSet, type RecoveredMemtable } from './memtable_set.js'
+import { type MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
 import type { RecordBuffer } from './record_buffer.js'
 import { type KeyRange, encodeRange } from './scan.js'
@@ -47,21 +46,12 @@ import { Writes } from './writes.js'
 const IDLE_MS = 1000
 /** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
 const CLOSE_FLUSH_BYTES = 64 * 1024
-/** Empty arenas kept for later memtables. */
-const SPARE_ARENAS_MAX = 2
 /** Milliseconds after which background work is tried again on a full disk. */
 const DISK_FULL_RETRY_MS = 500
 
 /** A frozen memtable on its way to a table. */
 interface SlotFlush extends FlushRequest {
   readonly slot: MemtableSlot
-}
-
-/** A memtable that was filled from logs. */
-export interface RecoveredMemtable {
-  readonly memtable: Memtable
-  readonly firstLog: number
-  readonly lastSequence: number
 }
 
 /** What opening a store has found and made; see `recovery.ts`. */
@@ -95,6 +85,7 @@ export class Engine implements CommitHost {
   readonly blockCache: BlockCache
   readonly tables: TableCache
   readonly scheduler: Scheduler<SlotFlush> | undefined
+  readonly memtables: MemtableSet
   view: ReadView
   visibleSequence: number
   /** What opening found in the logs. */
@@ -103,10 +94,6 @@ export class Engine implements CommitHost {
   readonly #lock: StoreLock | undefined
   readonly #manifest: Manifest
   readonly #keepAlive = new KeepAlive()
-  readonly #operations = new OperationReader()
-  readonly #spareArenas: SharedArrayBuffer[] = []
-  /** Newest first; the first takes writes. */
-  #slots: MemtableSlot[]
   /** Frozen, but not all visible yet: oldest first. */
   #unpublished: MemtableSlot[] = []
   #nextFileNumber: number
@@ -131,12 +118,8 @@ export class Engine implements CommitHost {
     this.#nextFileNumber = parts.nextFileNumber
     this.#state = options.readOnly ? 'read-only' : 'open'
     this.visibleSequence = parts.lastSequence
-    this.#slots = parts.memtables.map(({ memtable, firstLog, lastSequence }) => {
-      const slot = new MemtableSlot(memtable, firstLog, (freed) => this.#recycle(freed))
-      slot.lastSequence = lastSequence
-      return slot
-    })
-    this.view = new ReadView([...this.#slots], parts.manifest.version)
+    this.memtables = new MemtableSet(options.memtableSize, parts.memtables)
+    this.view = new ReadView([...this.memtables.slots], parts.manifest.version)
     const { clock } = options
     const turn = new LoopTurn(clock)
     this.openReaders = new OpenReaders(clock, (kind, ageMs) => this.emit('leak', { kind, ageMs }))
@@ -162,18 +145,6 @@ export class Engine implements CommitHost {
 
   get status(): StoreStatus {
     return this.#state
-  }
-
-  /** Memtables, newest first. */
-  get slots(): readonly MemtableSlot[] {
-    return this.#slots
-  }
-
-  /** Bytes of arenas that wait to be used again. */
-  get spareArenaBytes(): number {
-    let bytes = 0
-    for (const arena of this.#spareArenas) bytes += arena.byteLength
-    return bytes
   }
 
   /** Tells listeners, in a microtask of their own: what they throw is theirs. */
@@ -202,7 +173,7 @@ export class Engine implements CommitHost {
   // What the commit queue asks for.
 
   admit(arenaBytes: number): boolean {
-    const active = this.#slots[0]!
+    const { active } = this.memtables
     if (active.memtable.hasRoomFor(arenaBytes)) return true
     if (active.memtable.entryCount > 0 && !this.pressure.mayFreeze()) {
       if (this.#isBackgroundFull) throw diskFull(this.path)
@@ -224,27 +195,10 @@ export class Engine implements CommitHost {
   }
 
   apply(record: RecordBuffer, baseSequence: number): void {
-    const slot = this.#slots[0]!
-    const { memtable } = slot
-    const operations = this.#operations
-    operations.reset(record.buffer, record.operationsStart, record.end)
-    let sequence = baseSequence
-    while (operations.next()) {
-      memtable.insert(
-        record.buffer,
-        operations.keyStart,
-        operations.keyEnd,
-        operations.valueStart,
-        operations.valueEnd,
-        sequence++,
-        operations.kind,
-      )
-    }
-    assert(sequence - baseSequence === record.operationCount, 'a record holds the operations it counts')
-    slot.lastSequence = sequence - 1
+    const count = this.memtables.apply(record, baseSequence)
     this.pressure.wrote(record.end)
     this.#isIdle = false
-    if (!this.#isIdleTimed) this.#timeIdle(sequence)
+    if (!this.#isIdleTimed) this.#timeIdle(baseSequence + count)
   }
 
   publish(sequence: number): void {
@@ -298,7 +252,7 @@ export class Engine implements CommitHost {
   *install(installation: Installation<SlotFlush>): Task<void> {
     const { added, removed, flushed } = installation
     const last = flushed[flushed.length - 1]?.slot
-    const logNumber = last === undefined ? undefined : this.#slots[this.#slots.indexOf(last) - 1]!.firstLog
+    const logNumber = last === undefined ? undefined : this.memtables.firstLogAfter(last)
     const edit = {
       added,
       removed,
@@ -307,7 +261,7 @@ export class Engine implements CommitHost {
       ...(logNumber === undefined ? {} : { logNumber }),
     }
     const version = yield* this.#manifest.append(edit)
-    for (const { slot } of flushed) this.#slots.splice(this.#slots.indexOf(slot), 1)
+    this.memtables.remove(flushed.map(({ slot }) => slot))
     this.#replaceView(version)
     if (logNumber !== undefined) this.logs.retireBelow(logNumber)
     this.#manifest.files.installed(version, logNumber)
@@ -383,7 +337,7 @@ export class Engine implements CommitHost {
   async #flush(): Promise<void> {
     await this.queue.whenSettled()
     if (this.visibleSequence < this.queue.lastSequence) await this.queue.sync()
-    if (this.#slots[0]!.memtable.entryCount > 0) {
+    if (this.memtables.active.memtable.entryCount > 0) {
       while (!this.pressure.mayFreeze()) await this.scheduler!.progress()
       this.#roll(this.options.memtableSize)
     }
@@ -428,11 +382,10 @@ export class Engine implements CommitHost {
 
   /** Freezes the memtable when leaving it to the log would make the next opening slow. True when flushes are to be waited for. */
   #freezeForClose(): boolean {
-    const active = this.#slots[0]!
-    const { memtable } = active
+    const { memtable } = this.memtables.active
     const isLarge = memtable.rawKeyBytes + memtable.rawValueBytes > CLOSE_FLUSH_BYTES
     if (memtable.entryCount > 0 && isLarge) this.#roll(this.options.memtableSize)
-    return this.#slots.length > 1
+    return this.memtables.frozenCount > 0
   }
 
   #endClose(): void {
@@ -448,10 +401,10 @@ export class Engine implements CommitHost {
 
   #startBackgroundWork(mustFlush: boolean): void {
     const scheduler = this.scheduler!
-    for (const slot of this.#slots.slice(1).reverse()) scheduler.requestFlush({ slot, memtable: slot.memtable })
-    if (mustFlush && this.#slots[0]!.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
-    const recovered = mustFlush ? this.#slots.slice(1) : []
-    const isLeft = (): boolean => recovered.some((slot) => this.#slots.includes(slot))
+    for (const slot of this.memtables.slots.slice(1).reverse()) scheduler.requestFlush({ slot, memtable: slot.memtable })
+    if (mustFlush && this.memtables.active.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
+    const recovered = mustFlush ? this.memtables.slots.slice(1) : []
+    const isLeft = (): boolean => recovered.some((slot) => this.memtables.slots.includes(slot))
     if (recovered.length > 0) {
       this.logs.setFloor({
         wait: async () => {
@@ -479,16 +432,10 @@ export class Engine implements CommitHost {
   /** Freezes the active memtable and begins another, with its own log. */
   #roll(capacityBytes: number): void {
     this.logs.writeBuffered()
-    const full = this.#slots[0]!
     const firstLog = this.allocateFileNumbers(1)
     this.logs.roll(firstLog)
-    const fresh = new MemtableSlot(this.#makeMemtable(capacityBytes), firstLog, (freed) => this.#recycle(freed))
-    if (full.memtable.entryCount === 0) this.#slots[0] = fresh
-    else {
-      full.memtable.freeze()
-      this.#slots.unshift(fresh)
-      this.#unpublished.push(full)
-    }
+    const frozen = this.memtables.begin(capacityBytes, firstLog)
+    if (frozen !== undefined) this.#unpublished.push(frozen)
     this.#replaceView(this.view.version)
     this.#updatePressure()
     this.#requestFlushes()
@@ -503,24 +450,13 @@ export class Engine implements CommitHost {
 
   #replaceView(version: Version): void {
     const before = this.view
-    this.view = new ReadView([...this.#slots], version)
+    this.view = new ReadView([...this.memtables.slots], version)
     before.release()
   }
 
   #updatePressure(): void {
-    let frozenBytes = 0
-    for (let i = 1; i < this.#slots.length; i++) frozenBytes += this.#slots[i]!.memtable.usedBytes
-    this.pressure.update(this.#slots.length - 1, frozenBytes, this.view.version.levelBytes(0))
-  }
-
-  #makeMemtable(capacityBytes: number): Memtable {
-    const spare = capacityBytes === this.options.memtableSize ? this.#spareArenas.pop() : undefined
-    return spare === undefined ? Memtable.create(capacityBytes) : Memtable.reuse(spare)
-  }
-
-  #recycle(memtable: Memtable): void {
-    if (memtable.capacityBytes !== this.options.memtableSize || this.#spareArenas.length >= SPARE_ARENAS_MAX) return
-    this.#spareArenas.push(memtable.arena)
+    const { frozenCount, frozenBytes } = this.memtables
+    this.pressure.update(frozenCount, frozenBytes, this.view.version.levelBytes(0))
   }
 
   /** Watches for a pause in the writing. */
@@ -532,7 +468,7 @@ export class Engine implements CommitHost {
       const now = this.queue.lastSequence + 1
       if (now !== sequence) return this.#timeIdle(now)
       this.#isIdle = true
-      const { memtable } = this.#slots[0]!
+      const { memtable } = this.memtables.active
       // Tombstones give nothing back while they sit in memory.
       if (memtable.deletionCount * 4 > memtable.entryCount && this.visibleSequence === this.queue.lastSequence) {
         this.#roll(this.options.memtableSize)

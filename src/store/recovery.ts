@@ -31,7 +31,8 @@ import type { Vfs } from '../vfs/vfs.js'
 import { OperationReader } from '../wal/operations.js'
 import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
 import { type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
-import { Engine, type EngineParts, type RecoveredMemtable } from './engine.js'
+import { Engine, type EngineParts } from './engine.js'
+import type { RecoveredMemtable } from './memtable_set.js'
 import { type ResolvedOptions, type StoreOptions, resolveOptions } from './options.js'
 
 /** Where a store lives: a directory, or a file system such as `memory()`. */
