@@ -26,22 +26,22 @@
  *  5. Shorten the chain: rename the own record over `LOCK`, and remove all `LOCK.*`.
  * Releasing it: unlink `LOCK`, if it is still the own one.
  *
- * Why two never hold it. Call a record settled when its process passed step 1 or 4, and let `g` be settled, alive and not yet released. The
- * dead do nothing, and a process is judged only while its record is published, hence after it began and before it released; nonces never
- * come again.
- *  - The records before `g` in its chain were judged dead before `g` was linked, so nobody but `g` removes their links, and nobody but `g`
- *    renames over `LOCK`: to do that, another one would have to be settled. Until `g` does so, the chain leads to `g`, and no further, as
- *    `g` is alive. From its rename to its release `LOCK` is `g` itself.
- *  - Now another one, `h`, has linked itself and walks (step 4). It reads `LOCK` after it linked. If it reads `g` there, the chain ends at
- *    `g`: `h` is not settled. If it reads an older record, `g` had not renamed yet, so all links up to `g` were there when `h` linked
- *    itself. Had it linked itself on that path, the name would have been taken. Had it linked itself elsewhere, on a chain that it had
- *    walked earlier, then its walk now reads the path to `g` and ends there, or meets a link that `g` has removed meanwhile, and ends, or
- *    meets a newer link at that name, made after `h` was linked, whose nonce `h` cannot have succeeded.
- *  - Step 1 needs `LOCK` to be missing. It is missing only before the first and after a release, never while `g` holds it.
- * The second walk is what makes it true (checking only that `LOCK` is the same as before is not enough): in between, one that lost in step
- * 4 may have removed its own link in the middle of the chain and ended, so that a successor of it would hold on to a chain that nobody else
- * can see any more. `lock.test.ts` plays that case; `lock_schedules.test.ts` runs random schedules of several processes that die at any
- * point.
+ * Why two never hold it. The dead do nothing; a nonce never comes again; a process is judged by a record that it published, so after it
+ * began and before it released. Call a process settled from when it passed step 1 or 4 until its release.
+ *  - The path to a record is the links from `LOCK` to it. A link is made after the record that it succeeds was published, so the links of
+ *    a path are as old as their order. Their owners, all but the last, were judged dead before the next one linked itself.
+ *  - So the path to a living process `a` stays as it is from the moment `a` linked itself, provided that `a` settles, until `a` renames:
+ *    only the owner of a link removes it, or one that settled and renamed over `LOCK`, and that one would be `a`. It does not go on
+ *    behind `a`, as `a` is alive. From the rename of `a` to its release, `LOCK` is `a`.
+ *  - Suppose `a` and `b` live and are settled at once, for the first time, and `b` linked itself later. `b` did not do so in step 1,
+ *    since `LOCK` is never missing while `a` is settled. It walked (step 4) after both had linked themselves. If it read `a` in `LOCK`,
+ *    its walk ended there. Otherwise `a` had not renamed when it read `LOCK`, and it followed the path to `a`. Either it came to `a`, and
+ *    ended there; or `a` renamed meanwhile and had removed the next link, and it ended; or another link was at that name by then, one
+ *    made after `b` linked itself, and `b` cannot have linked itself behind a record that was not there yet. In no case did it end with
+ *    `b`.
+ * The second walk is what makes it true; checking only that `LOCK` is the same as before is not enough: one that lost in step 4 may have
+ * removed its link from the middle of the chain and ended, and its successor would hold on to a chain that nobody else sees any more.
+ * `lock.test.ts` plays that case; `lock_schedules.test.ts` runs random schedules of several processes that die at any point.
  *
  * Power loss. Records are not synced. A record that cannot be read is one that a power loss tore, as links publish whole records only: its
  * process is dead, and the hash of its name and bytes stands for its nonce. All other records name an earlier boot. A lock file therefore
