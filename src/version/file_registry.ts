@@ -66,7 +66,7 @@ export class FileRegistry {
   installed(version: Version, logNumber?: number): void {
     this.track(version)
     if (logNumber !== undefined) this.dropLogsBelow(logNumber)
-    this.deleteObsoleteSync()
+    if (this.listener.onObsolete === undefined) this.deleteObsoleteSync()
   }
 
   /** Keeps a table file from being deleted, until `release`. */

@@ -35,7 +35,7 @@
 import { randomBytes } from 'node:crypto'
 import { assert } from '../util/assert.js'
 import { corruption, StoreError, systemCode } from '../util/errors.js'
-import { step, type Task } from '../util/task.js'
+import { PAUSE, step, type Task } from '../util/task.js'
 import { joinPath, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { RECORD_HEADER_BYTES, sealRecord } from '../wal/format.js'
@@ -52,6 +52,9 @@ import { encodeEdit, type VersionEdit } from './version_edit.js'
 /** A manifest is rolled over when it exceeds this, and `ROLL_OVER_FACTOR` times its snapshot. */
 const ROLL_OVER_BYTES_MIN: number = 64 * 1024
 const ROLL_OVER_FACTOR = 4
+
+/** How often a read-only opening is tried while what it finds makes no sense. */
+const READ_ONLY_ATTEMPTS = 5
 
 /** What recovery found. */
 export interface ManifestRecovery {
@@ -133,15 +136,29 @@ export class Manifest {
    */
   static *recover(vfs: Vfs, dir: string, options: { readonly readOnly?: boolean } = {}): Task<ManifestRecovery> {
     const isReadOnly = options.readOnly === true
-    const present = listNumberedFiles(vfs, dir)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return yield* Manifest.#open(vfs, dir, isReadOnly)
+      } catch (error) {
+        // A read-only store takes no lock: a writer may have changed the files while they were looked at.
+        const mayPass = isReadOnly && error instanceof StoreError && error.code === 'ERR_CORRUPTION'
+        if (!mayPass || attempt === READ_ONLY_ATTEMPTS) throw error
+      }
+      yield PAUSE
+    }
+  }
+
+  static *#open(vfs: Vfs, dir: string, isReadOnly: boolean): Task<ManifestRecovery> {
     const manifestNumber = currentManifestSync(vfs, dir)
     if (manifestNumber === undefined) {
+      const present = listNumberedFiles(vfs, dir)
       if (present.logs.length > 0 || present.tables.size > 0) throw corruption('CURRENT is missing', joinPath(dir, CURRENT_NAME))
       throw new StoreError('ERR_NOT_A_STORE', `${dir} holds no store`, { path: dir })
     }
     const file = openManifest(vfs, joinPath(dir, manifestFileName(manifestNumber)), isReadOnly)
     try {
       const content = yield* readManifest(file, manifestNumber)
+      const present = listNumberedFiles(vfs, dir)
       for (const tables of content.version.levels) {
         for (const { fileNumber } of tables) {
           if (!present.tables.has(fileNumber)) throw corruption('a table is missing', joinPath(dir, tableFileName(fileNumber)))

@@ -161,6 +161,8 @@ class LogRecovery {
         if (!(yield* this.#passInvalid(reader.position))) break
       }
     }
+    // Whether a log is dropped or damaged hangs on a claim anywhere in it, behind a torn place too.
+    if (report.isDropped && reader.syncedOffset === 0) yield* reader.findClaim(this.#plausibility(reader.position))
     report.syncedOffset = reader.syncedOffset
     report.isDurable = reader.syncedOffset >= this.#recordsEnd
     return report

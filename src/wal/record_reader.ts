@@ -105,6 +105,12 @@ export class RecordReader {
     return found === NOT_FOUND ? 'torn' : 'damaged'
   }
 
+  /** Looks behind `position` for a claim of anything, and takes it into `syncedOffset`. */
+  *findClaim(isPlausible: PayloadCheck): Task<void> {
+    const found = yield* this.#scan(this.position, 0, isPlausible)
+    if (found === GAVE_UP) this.syncedOffset = Math.max(this.syncedOffset, 1)
+  }
+
   /** Moves to the next valid record from `from` on, whatever it claims; `false` when there is none. */
   *seekValid(from: number, isPlausible: PayloadCheck): Task<boolean> {
     const found = yield* this.#scan(from, -1, isPlausible)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { checksum32 } from '../../../src/codec/checksum.js'
 import { ioError } from '../../../src/util/errors.js'
 import { Random } from '../../../src/util/random.js'
-import { runTask, runTaskSync } from '../../../src/util/task.js'
+import { PAUSE, runTask, runTaskSync } from '../../../src/util/task.js'
 import { encodeCurrent } from '../../../src/version/current_file.js'
 import { inspectDirectory } from '../../../src/version/directory.js'
 import { Manifest } from '../../../src/version/manifest.js'
@@ -243,6 +243,38 @@ describe('opening', () => {
     expect(taskFailure(manifest.rollOver()).code).toBe('ERR_READ_ONLY')
     expect(() => manifest.sweepSync()).toThrow('read-only')
     expect(vfs.mutationCount).toBe(before)
+  })
+})
+
+describe('opening read-only beside a writer', () => {
+  test('finds the manifest and the tables of one moment, whatever the writer does meanwhile', () => {
+    const vfs = emptyDisk()
+    const writer = create(vfs)
+    install(vfs, writer, edit([{ level: 0, table: table(2, 'a', 'b') }]))
+    // The writer acts at each step of the opening, and each time what was looked at before is gone.
+    for (let actAt = 0; actAt < 8; actAt++) {
+      const opening = Manifest.recover(vfs, DIR, { readOnly: true })
+      let turn = opening.next()
+      for (let steps = 0; !turn.done; steps++) {
+        if (steps === actAt) {
+          const [old] = writer.version.levels[0]!
+          const next = old!.fileNumber + 1
+          const change = edit([{ level: 0, table: table(next, 'a', 'b') }], [{ level: 0, fileNumber: old!.fileNumber }])
+          writer.files.installed(install(vfs, writer, change))
+          runTaskSync(writer.rollOver())
+        }
+        turn = opening.next(turn.value === PAUSE ? undefined : turn.value.runSync())
+      }
+      const { version } = turn.value
+      expect(numbers(version)[0]!.length).toBe(1)
+    }
+  })
+
+  test('gives up after some attempts', () => {
+    const vfs = smallStore()
+    vfs.unlinkSync(FIRST)
+    expect(failure(() => recover(vfs, true)).code).toBe('ERR_CORRUPTION')
+    expect(vfs.openHandleCount).toBe(0)
   })
 })
 

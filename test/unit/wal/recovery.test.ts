@@ -98,6 +98,13 @@ describe('a gap between two logs', () => {
     }
   })
 
+  test('is damage when the second one claims to be synced behind a torn place only', () => {
+    const later = new LogBytes(9, 5).puts('e', 'f')
+    later.record([{ key: 'g' }], later.ends[0])
+    later.bytes[later.ends[0]! + 25]! ^= 1
+    expect(failure(() => recoverAll(disk(new LogBytes(3, 1).puts('a'), later), [3, 9])).code).toBe('ERR_CORRUPTION')
+  })
+
   test('before the first log is one too: it begins behind what the tables hold', () => {
     expect(recoverAll(disk(new LogBytes(9, 5).puts('e')), [9], 3).report.droppedLogs).toEqual([9])
     expect(failure(() => recoverAll(disk(new LogBytes(9, 5).syncedPuts('e')), [9], 3)).code).toBe('ERR_CORRUPTION')
