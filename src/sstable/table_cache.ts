@@ -60,7 +60,7 @@ export class TableCache {
    * The reader of a table, opened if it is not; `undefined` = `NEEDS_IO` (see `ReadContext`). It is borrowed: use it before the next
    * call, or take a reference or an iterator.
    *
-   * Hot: a map lookup, 20 ns; `table cache` in `bench/micro/sstable.ts` guards it.
+   * Hot: a map lookup, 4 to 20 ns; `table cache` in `bench/micro/sstable.ts` guards it.
    *
    * @throws StoreError as `TableReader.openSync`
    */

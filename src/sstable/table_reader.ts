@@ -66,8 +66,6 @@ export class TableReader implements BlockSource {
   private file: VfsFile | undefined = undefined
   private slots: BlockSlots | undefined = undefined
   private references = 0
-  /** Whether the block read last was stored raw: then the next one is read right into memory of its own. */
-  private expectsRaw = false
   /** Blocks on their way through the thread pool, so that reads which want the same one share it. */
   private readonly loading = new Map<number, Promise<Buffer>>()
 
@@ -221,7 +219,7 @@ export class TableReader implements BlockSource {
   private readBlockSync(index: number, context: ReadContext): Buffer {
     const offset = this.index.offsets[index]!
     const length = this.index.offsets[index + 1]! - offset
-    const frame = this.expectsRaw || length > SCRATCH_BYTES_MAX ? Buffer.allocUnsafeSlow(length) : scratchOf(length)
+    const frame = length <= SCRATCH_BYTES_MAX ? scratchOf(length) : Buffer.allocUnsafeSlow(length)
     const file = this.file ?? openFile(this.vfs, this.path)
     try {
       const bytesRead = readTimedSync(file, frame, length, offset, this.stats)
@@ -263,7 +261,6 @@ export class TableReader implements BlockSource {
     const offset = this.index.offsets[index]!
     if (bytesRead !== length) throw corruption('the table ends early', this.path, offset + bytesRead)
     let block = openBlock(this, frame, 0, length, offset, this.rawBlockBytesMax, context.verifyChecksums)
-    this.expectsRaw = block.buffer === frame.buffer
     if (block.buffer === scratch.buffer) block = ownCopy(block)
     const defect = findStructuralDefect(block)
     if (defect !== undefined) throw corruption(defect, this.path, offset)
