@@ -12,6 +12,7 @@ import { VisibleIterator } from '../iterator/visible_iterator.js'
 import { type InternalIterator, NEEDS_IO } from '../codec/internal_iterator.js'
 import { ReadContext } from '../sstable/read_context.js'
 import type { TableCache } from '../sstable/table_cache.js'
+import type { TableMeta } from '../sstable/table_meta.js'
 import { FOUND } from '../sstable/table_reader.js'
 import { StoreError } from '../util/errors.js'
 import { Lookup } from './lookup.js'
@@ -21,7 +22,7 @@ import type { ResolvedOptions } from './options.js'
 import { ReadGate } from './read_gate.js'
 import type { ReadView } from './read_view.js'
 import type { Decode, ReadEngine } from './reader.js'
-import { type KeyRange, type Project, Scan, type ScanOptions, ScanState, encodeRange } from './scan.js'
+import { type EncodedRange, type KeyRange, type Project, Scan, type ScanOptions, ScanState, encodeRange } from './scan.js'
 import { Snapshot, type SnapshotState } from './snapshot.js'
 
 /** What reads need of the engine. */
@@ -223,21 +224,23 @@ export class Reads implements ReadEngine {
       view,
       readers: openReaders,
       signal: options.signal,
-      makeIterator: () => new VisibleIterator(this.merge(view, context), sequence, range.lower, range.upper),
+      makeIterator: () => new VisibleIterator(this.merge(view, range, context), sequence, range.lower, range.upper),
     })
     const scan = new Scan<T, K>(state, project)
     openReaders.open(scan, state)
     return scan
   }
 
-  private merge(view: ReadView, context: ReadContext): InternalIterator {
+  /** The runs that may hold keys of the range, as one. */
+  private merge(view: ReadView, range: EncodedRange, context: ReadContext): InternalIterator {
     const { tables } = this.source
+    const { lower, upper } = range
     const children: InternalIterator[] = []
     for (const memtable of view.memtables) if (memtable.entryCount > 0) children.push(memtable.iterator())
     const { levels } = view.version
-    for (const table of levels[0]!) children.push(new LevelIterator([table], tables, context))
+    for (const table of levels[0]!) if (overlaps(table, range)) children.push(new LevelIterator([table], tables, context))
     for (let level = 1; level < levels.length; level++) {
-      if (levels[level]!.length > 0) children.push(new LevelIterator(levels[level]!, tables, context))
+      if (levels[level]!.length > 0) children.push(new LevelIterator(levels[level]!, tables, context, lower, upper))
     }
     return mergeIterators(children)
   }
@@ -248,6 +251,11 @@ export class Reads implements ReadEngine {
     if (shape === 'keys') return asBytes ? projectKeyBytes : projectKeyString
     return asBytes ? projectByteEntry : projectEntry
   }
+}
+
+function overlaps(table: TableMeta, { lower, upper }: EncodedRange): boolean {
+  if (lower !== undefined && Buffer.compare(table.largestKey, lower) < 0) return false
+  return upper === undefined || Buffer.compare(table.smallestKey, upper) < 0
 }
 
 function projectKeyString(entry: VisibleIterator): string {

@@ -51,8 +51,9 @@ export class RecordBuffer {
 
   /** Hot: encodes a put. Guarded by `bench/micro/store.ts`. */
   put(key: Key, value: unknown, type: ValueType = VALUE_TYPE_ANY): void {
-    const keyBytes = keyScratch.set(key)
+    // The value first: a getter in a record may call the store, which would overwrite the key.
     const valueBytesMax = typedByteLengthMax(value, type)
+    const keyBytes = keyScratch.set(key)
     let offset = this.#writeKey(KIND_PUT, keyBytes, valueBytesMax + 5)
     const lengthBytes = varintLength(valueBytesMax)
     const valueStart = offset + lengthBytes
