@@ -64,9 +64,8 @@ function measureReading(count: number): void {
   )
   const ms = performance.now() - begin
   const perOperation = (ms * 1e6) / report.operations
-  console.log(
-    `recoverLog, ${count} puts a record: ${Math.round(LOG_BYTES / ms / 1000)} MB/s, ${perOperation.toFixed(0)} ns an operation (${keys / 16})`,
-  )
+  const speed = `${Math.round(LOG_BYTES / ms / 1000)} MB/s, ${perOperation.toFixed(0)} ns an operation`
+  console.log(`recoverLog, ${count} puts a record: ${speed} (${keys / 16})`)
 }
 
 await initChecksum()

@@ -239,7 +239,11 @@ describe('a worker that dies', () => {
       import { workerData } from 'node:worker_threads'
       import { writeFileSync } from 'node:fs'
       Atomics.store(workerData.control, 0, 1)
-      process.on('exit', () => { Atomics.store(workerData.control, 0, 3); Atomics.add(workerData.control, 1, 1); Atomics.notify(workerData.control, 1) })
+      process.on('exit', () => {
+        Atomics.store(workerData.control, 0, 3)
+        Atomics.add(workerData.control, 1, 1)
+        Atomics.notify(workerData.control, 1)
+      })
       workerData.port.on('message', (job) => { writeFileSync(job.settings.dir + '/000900.sst', 'piece'); ${how} })
     `)
 
