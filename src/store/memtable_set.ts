@@ -2,7 +2,8 @@
  * The memtables of a store: the one that takes writes, and those that are full and wait to become tables.
  *
  * Invariants
- * 1. `slots` are newest first; exactly the first is not frozen. Sequence numbers of a slot are all greater than those of the slots behind it.
+ * 1. `slots` are newest first; exactly the first is not frozen. Sequence numbers of a slot are all greater than those of the slots behind
+ *    it.
  * 2. Slots leave from the old end only.
  * 3. Arenas of the usual size are used again when the last view of them is gone.
  */
@@ -85,8 +86,8 @@ export class MemtableSet {
   }
 
   /**
-   * Begins a new memtable, whose operations go to the log `firstLog` and later ones. Returns the former one, frozen; `undefined` when it was empty and
-   * has been dropped.
+   * Begins a new memtable, whose operations go to the log `firstLog` and later ones. Returns the former one, frozen; `undefined` when it
+   * was empty and has been dropped.
    */
   begin(capacityBytes: number, firstLog: number): MemtableSlot | undefined {
     const spare = capacityBytes === this.#memtableSize ? this.#spareArenas.pop() : undefined
