@@ -152,7 +152,7 @@ function addIndex(blockCount: number): void {
 function addFilter(keyCount: number): void {
   const builder = new BloomFilterBuilder(0.01)
   for (let i = 0; i < keyCount; i++) builder.add(Math.imul(i, 0x9e3779b1) >>> 0)
-  const { buffer, length } = builder.finish(0)
+  const { buffer, length } = runTaskSync(builder.finish(0))
   const bloom = new BloomFilter(buffer.subarray(0, length), 'bench', 0)
   const all = Uint32Array.from({ length: ROUND }, () => random.uint32())
   const there = Uint32Array.from({ length: ROUND }, () => Math.imul(random.below(keyCount), 0x9e3779b1) >>> 0)

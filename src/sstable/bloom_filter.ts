@@ -22,12 +22,14 @@
 import { readUint32, writeUint32 } from '../codec/bytes.js'
 import { assert } from '../util/assert.js'
 import { corruption } from '../util/errors.js'
+import { PAUSE, type Task } from '../util/task.js'
 
 const LINE_BYTES = 64
 const LINE_BITS = 512
 const TAIL_BYTES = 5
 const MULTIPLIER = 0x9e3779b1
 const PROBES_MAX = 24
+const KEYS_BETWEEN_PAUSES = 16_384
 /** More lines than a buffer can hold are never asked for: 1 GiB of filter. */
 const LINES_MAX = 16 * 1024 * 1024
 
@@ -103,8 +105,8 @@ export class BloomFilterBuilder {
     this.hashes[this.count++] = hash
   }
 
-  /** The block's payload, in a buffer with room for `spareBytes` behind it. */
-  finish(spareBytes: number): { buffer: Buffer; length: number } {
+  /** The block's payload, in a buffer with room for `spareBytes` behind it. Pauses every half a millisecond or so. */
+  *finish(spareBytes: number): Task<{ buffer: Buffer; length: number }> {
     const sharedHashRate = this.count / 0x1_0000_0000
     const { bitsPerKey, probes } = filterShape(Math.max(this.rate - sharedHashRate, this.rate / 2))
     const lineCount = Math.max(1, Math.ceil((this.count * bitsPerKey) / LINE_BITS))
@@ -112,6 +114,7 @@ export class BloomFilterBuilder {
     const linesBytes = lineCount * LINE_BYTES
     const buffer = Buffer.alloc(linesBytes + TAIL_BYTES + spareBytes)
     for (let i = 0; i < this.count; i++) {
+      if (i % KEYS_BETWEEN_PAUSES === KEYS_BETWEEN_PAUSES - 1) yield PAUSE
       const hash = this.hashes[i]!
       const line = Math.floor((hash * lineCount) / 0x1_0000_0000) * LINE_BYTES
       let bits = hash

@@ -12,8 +12,8 @@
  *
  * Invariants
  * 1. A context with `mayBlock` has no state of its own and may be shared by all reads. One without belongs to one read at a time.
- * 2. Iterators take their blocks out of the context, so it does not grow with the length of a scan. Point reads leave theirs in it:
- *    `reset` before the context is used for another one.
+ * 2. Iterators take their blocks and readers out of the context, so it does not grow with the length of a scan. Point reads leave theirs
+ *    in it: `reset` before the context is used for another one.
  */
 import type { TableReader } from './table_reader.js'
 
@@ -88,6 +88,14 @@ export class ReadContext {
     if (at < 0) return undefined
     this.heldCount--
     return this.blocks.splice(at, 1)[0]?.block
+  }
+
+  /** Lets go of a reader that holds itself from now on. @internal */
+  dropReader(reader: TableReader): void {
+    const at = this.readers.indexOf(reader)
+    if (at < 0) return
+    this.readers.splice(at, 1)
+    this.heldCount--
   }
 
   /** A held reader. @internal */

@@ -143,7 +143,7 @@ export class TableBuilder {
     const shared = { entryCount, deletionCount, rawKeyBytes, rawValueBytes, smallestKey, largestKey, smallestSequence, largestSequence }
     const { rawBlockBytesMax } = this
     const properties = { ...shared, keyCount, rawBlockBytesMax, blockCount: this.index.blockCount }
-    this.writeTail(tailOffset, encodeProperties(properties))
+    yield* this.writeTail(tailOffset, encodeProperties(properties))
     const fileBytes = this.offset()
     this.flushBuffer()
     const file = this.openFile()
@@ -181,10 +181,10 @@ export class TableBuilder {
     return this.writeFrame(raw, rawLength, CODEC_NONE)
   }
 
-  private writeTail(tailOffset: number, propertiesPayload: Buffer): void {
+  private *writeTail(tailOffset: number, propertiesPayload: Buffer): Task<void> {
     let filter: BlockHandle = { offset: tailOffset, length: 0 }
     if (this.filter !== undefined) {
-      const { buffer, length } = this.filter.finish(BLOCK_TRAILER_BYTES)
+      const { buffer, length } = yield* this.filter.finish(BLOCK_TRAILER_BYTES)
       filter = { offset: tailOffset, length: this.writeFrame(buffer.subarray(0, length), length, CODEC_NONE) }
     }
     const properties = { offset: this.offset(), length: this.writeFrame(propertiesPayload, propertiesPayload.length, CODEC_NONE) }

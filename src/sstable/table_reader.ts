@@ -157,6 +157,7 @@ export class TableReader implements BlockSource {
   /** An iterator over all entries. It keeps the file open until it is closed. */
   iterator(context: ReadContext): TableIterator {
     this.reference()
+    if (context.heldCount > 0) context.dropReader(this)
     return new TableIterator(this, context)
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { hashKey } from '../../../src/codec/hash.js'
 import { BloomFilter, BloomFilterBuilder, expectedRate, filterShape } from '../../../src/sstable/bloom_filter.js'
+import { runTaskSync } from '../../../src/util/task.js'
 
 function hashOf(key: string): number {
   const data = Buffer.from(key)
@@ -11,7 +12,7 @@ function filterOf(rate: number, keys: Iterable<string>): { filter: BloomFilter; 
   const builder = new BloomFilterBuilder(rate)
   for (const key of keys) builder.add(hashOf(key))
   const estimate = builder.estimatedBytes
-  const { buffer, length } = builder.finish(9)
+  const { buffer, length } = runTaskSync(builder.finish(9))
   expect(buffer.length).toBe(length + 9)
   expect(Math.abs(length - estimate)).toBeLessThanOrEqual(64 + estimate / 5)
   return { filter: new BloomFilter(buffer.subarray(0, length), 'a.sst', 0), bytes: length }

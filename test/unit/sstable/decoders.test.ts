@@ -11,6 +11,7 @@ import { DataBlockBuilder } from '../../../src/sstable/data_block_builder.js'
 import { decodeProperties, encodeProperties, type TableProperties } from '../../../src/sstable/properties.js'
 import { StoreError } from '../../../src/util/errors.js'
 import { Random } from '../../../src/util/random.js'
+import { runTaskSync } from '../../../src/util/task.js'
 import { bytes, testSeed } from './fixture.js'
 
 const properties: TableProperties = {
@@ -36,7 +37,7 @@ function indexPayload(): Buffer {
 function filterPayload(): Buffer {
   const builder = new BloomFilterBuilder(0.1)
   for (let i = 0; i < 200; i++) builder.add(Math.imul(i, 0x9e3779b1) >>> 0)
-  const { buffer, length } = builder.finish(0)
+  const { buffer, length } = runTaskSync(builder.finish(0))
   return buffer.subarray(0, length)
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { BlockCache } from '../../../src/cache/block_cache.js'
-import { MOVED } from '../../../src/codec/internal_iterator.js'
+import { MOVED, NEEDS_IO } from '../../../src/codec/internal_iterator.js'
 import { ReadContext } from '../../../src/sstable/read_context.js'
 import { TableCache } from '../../../src/sstable/table_cache.js'
 import type { TableMeta } from '../../../src/sstable/table_meta.js'
@@ -123,6 +123,22 @@ describe('table cache', () => {
     expect(loads).toBe(8)
     cache.closeAll()
     expect(vfs.openHandleCount).toBe(0)
+  })
+
+  test('does not let a scan collect the readers of all tables it comes by', async () => {
+    const { vfs, metas } = tables(4)
+    const cache = new TableCache(vfs, '', undefined, 1)
+    const context = new ReadContext(false)
+    for (const meta of metas) {
+      expect(cache.reader(meta, context)).toBeUndefined()
+      await context.load()
+      const iterator = cache.reader(meta, context)!.iterator(context)
+      expect(iterator.seekToFirst()).toBe(NEEDS_IO)
+      await context.load()
+      expect(iterator.seekToFirst()).toBe(MOVED)
+      expect(context.heldCount).toBe(0)
+      iterator.close()
+    }
   })
 
   test('leaves no file open when a table is evicted, or all are closed, while it opens', async () => {
