@@ -1,8 +1,9 @@
 /**
- * Power losses and deaths of the process, before every change that a workload makes to the disk, and again while the store recovers from the first.
+ * Power losses and deaths of the process, before every change that a workload makes to the disk, and again while the store recovers from
+ * the first.
  *
- * What is found then must be the state after some write, with everything that an acknowledgement has promised to keep; batches whole; and a store that
- * works. The short form looks at every few changes; `npm run test:long` at each of them, with more seeds.
+ * What is found then must be the state after some write, with everything that an acknowledgement has promised to keep; batches whole; and a
+ * store that works. The short form looks at every few changes; `npm run test:long` at each of them, with more seeds.
  */
 import { describe, expect, test } from 'vitest'
 import type { MemoryVfs } from '../../src/index.js'

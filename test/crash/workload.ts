@@ -1,7 +1,8 @@
 /**
  * A workload on a simulated disk that watches what each acknowledgement has promised, for cutting it off anywhere.
  *
- * It goes through everything that writes files: log rolls, flushes, compactions, the deletion of old files, a clean close and the next open.
+ * It goes through everything that writes files: log rolls, flushes, compactions, the deletion of old files, a clean close and the next
+ * open.
  */
 import type { MemoryVfs } from '../../src/index.js'
 import { type Key, Store, type StoreOptions, type Value, type WalSync, type WriteOptions } from '../../src/index.js'

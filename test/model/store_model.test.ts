@@ -1,7 +1,8 @@
 /**
  * A store against a sorted map, under random commands and random options.
  *
- * A failure prints the seed, the path and the shrunk commands with their replay path: `VARVE_SEED=… VARVE_PATH=… VARVE_REPLAY=…` runs just that again.
+ * A failure prints the seed, the path and the shrunk commands with their replay path: `VARVE_SEED=… VARVE_PATH=… VARVE_REPLAY=…` runs just
+ * that again.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,8 @@
 /**
  * The two sides of the model-based test: a store, and what it should hold.
  *
- * The model is the history of all writes, with how many of them an acknowledgement has promised to keep, and a plain list for each open snapshot and scan.
+ * The model is the history of all writes, with how many of them an acknowledgement has promised to keep, and a plain list for each open
+ * snapshot and scan.
  */
 import { type Key, MemoryVfs, type Scan, type Snapshot, Store, type StoreLocation, type StoreOptions, type Value } from '../../src/index.js'
 import { expectState, History, sorted, type State } from '../support/history.js'

@@ -1,8 +1,8 @@
 /**
  * What a store should hold: a map with its whole history, and the comparison of a store with one of its states.
  *
- * Keys are Latin-1 strings of their bytes, so they sort as the store sorts. A write is a list of changes that happen together; writes are numbered from 1,
- * and state `n` is the one after write `n`.
+ * Keys are Latin-1 strings of their bytes, so they sort as the store sorts. A write is a list of changes that happen together; writes are
+ * numbered from 1, and state `n` is the one after write `n`.
  */
 import type { Key, Reader, Value } from '../../src/index.js'
 import { isSame } from '../unit/codec/same.js'
