@@ -6,6 +6,7 @@ import { FOOTER_BYTES, readFooter, writeFooter } from '../../../src/sstable/foot
 import { BLOCK_TRAILER_BYTES, blockSeed, sealBlock } from '../../../src/sstable/format.js'
 import { ReadContext } from '../../../src/sstable/read_context.js'
 import type { TableMeta } from '../../../src/sstable/table_meta.js'
+import { parseTail } from '../../../src/sstable/table_tail.js'
 import { TableReader } from '../../../src/sstable/table_reader.js'
 import { StoreError } from '../../../src/util/errors.js'
 import type { MemoryVfs } from '../../../src/vfs/memory.js'
@@ -224,6 +225,45 @@ describe('a block that was written wrongly and sealed', () => {
       expect(error.message).toContain(message)
     })
   }
+})
+
+describe('a tail whose parts are sound and contradict each other', () => {
+  /** The table with a byte of a block of its tail changed, counted from the end of the payload if negative, and the block sealed again. */
+  function withTailByte(part: 'properties' | 'index', at: number, value: number): BuiltTable {
+    const table = buildTable(entries, { blockSize: 200 })
+    const content = table.vfs.readFile(table.path)
+    const footerStart = table.meta.fileBytes - FOOTER_BYTES
+    const { offset, length } = readFooter(content, footerStart, table.path, 12, table.meta.tailOffset, footerStart)[part]
+    const payloadEnd = offset + length - BLOCK_TRAILER_BYTES
+    content[(at < 0 ? payloadEnd : offset) + at] = value
+    sealBlock(content, offset, payloadEnd, payloadEnd - offset, 0, blockSeed(12, offset))
+    table.vfs.writeFile(table.path, content)
+    return table
+  }
+
+  test('is reported: number of blocks', () => {
+    expect(thrownBy(() => openTable(withTailByte('properties', 7 * 10 + 2, 2))).message).toContain('the index and the properties disagree')
+  })
+
+  test('is reported: last key', () => {
+    expect(thrownBy(() => openTable(withTailByte('index', -1, 0x7a))).message).toContain('the index and the properties disagree')
+  })
+
+  test('is reported: longest block', () => {
+    const table = withTailByte('properties', 8 * 10 + 2, 100)
+    const error = thrownBy(() => readAll(table.vfs, table.path, table.meta))
+    expect(error.message).toContain('more than 100')
+  })
+
+  test('is reported when it cannot be read to its end', () => {
+    const { vfs, path, meta } = buildTable(entries)
+    const tail = vfs.readFile(path).subarray(meta.tailOffset)
+    expect(parseTail(tail, tail.length, meta, path).index.count).toBeGreaterThan(0)
+    expect(thrownBy(() => parseTail(tail, tail.length - 1, meta, path))).toMatchObject({
+      code: 'ERR_CORRUPTION',
+      offset: meta.fileBytes - 1,
+    })
+  })
 })
 
 describe('a table of another format', () => {
