@@ -34,9 +34,11 @@ export class Retention {
   private readonly zeroes: boolean
   /** For each list of `deeper`, the first table that ends at or after the key last asked for. */
   private readonly places: number[]
+  /** The key of the entry before, where it lies: the buffers behind iterators are not written to. */
   private hasKey = false
-  private key: Uint8Array = new Uint8Array(256)
-  private keyLength = 0
+  private keyData: Uint8Array = new Uint8Array(0)
+  private keyStart = 0
+  private keyEnd = 0
   private stripe = 0
 
   /**
@@ -53,13 +55,16 @@ export class Retention {
 
   /** Whether the entry stays. Hot: about 15 ns for a 16-byte key; guarded by `bench/micro/compaction.ts`. */
   keeps(data: Uint8Array, keyStart: number, keyEnd: number, sequence: number, kind: number): boolean {
-    const isSameKey = this.hasKey && compareBytes(this.key, 0, this.keyLength, data, keyStart, keyEnd) === 0
+    const isSameKey = this.hasKey && compareBytes(this.keyData, this.keyStart, this.keyEnd, data, keyStart, keyEnd) === 0
     const stripe = this.stripeOf(sequence)
     this.isNewKey = !isSameKey
     if (isSameKey) {
       if (stripe === this.stripe) return false
     } else {
-      this.setKey(data, keyStart, keyEnd)
+      this.hasKey = true
+      this.keyData = data
+      this.keyStart = keyStart
+      this.keyEnd = keyEnd
     }
     this.stripe = stripe
     this.isShadowed = isSameKey
@@ -82,15 +87,6 @@ export class Retention {
       else high = middle
     }
     return low
-  }
-
-  private setKey(data: Uint8Array, keyStart: number, keyEnd: number): void {
-    const length = keyEnd - keyStart
-    if (length > this.key.length) this.key = new Uint8Array(2 * length)
-    const { key } = this
-    for (let i = 0; i < length; i++) key[i] = data[keyStart + i]!
-    this.keyLength = length
-    this.hasKey = true
   }
 
   /** Whether a deeper table can hold the key. Keys come in order, so each list is walked through once. */
