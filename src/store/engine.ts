@@ -21,7 +21,7 @@ import type { CompactionSummary, FlushRequest, FlushSummary, Installation, JobDe
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
 import { StoreError, ioError } from '../util/errors.js'
-import type { Task } from '../util/task.js'
+import { type Task, runTask, runTaskSync } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
 import type { StoreLock } from '../vfs/lock.js'
@@ -338,6 +338,7 @@ export class Engine implements CommitHost {
       failure = this.#lastResort(error)
     }
     this.scheduler?.closeSync()
+    if (failure === undefined && this.#failure === undefined) runTaskSync(this.#manifest.shorten())
     this.#endClose()
     if (failure !== undefined) throw failure as Error
   }
@@ -365,6 +366,7 @@ export class Engine implements CommitHost {
       failure = this.#lastResort(error)
     }
     await this.scheduler?.close()
+    if (failure === undefined && this.#failure === undefined) await runTask(this.#manifest.shorten(), () => undefined)
     this.#endClose()
     if (failure !== undefined) throw failure
   }

@@ -21,6 +21,7 @@ import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
 import { createExecutor } from '../compaction/create_executor.js'
 import { Memtable } from '../memtable/memtable.js'
 import { TableCache } from '../sstable/table_cache.js'
+import type { Clock } from '../util/clock.js'
 import { StoreError } from '../util/errors.js'
 import { type Task, runTask, runTaskSync } from '../util/task.js'
 import { inspectDirectory } from '../version/directory.js'
@@ -41,22 +42,43 @@ export type StoreLocation = string | Vfs
 /** Directory of a store in a file system that was given without one. */
 const ROOT = '/varve'
 
+/** Milliseconds that opening works before it lets the event loop turn. */
+const SLICE_MS = 2
+
 /** Small logs are left as they are at a clean close; beyond so many, opening turns them into a table. */
 const REPLAYED_LOGS_MAX = 4
 
 /** Opens a store. @throws StoreError see `Store.open` */
 export async function openEngine(location: StoreLocation, options: StoreOptions | undefined): Promise<Engine> {
   const { path, resolved } = locate(location, options)
-  await initChecksum()
-  return runTask(openTask(path, resolved), () => new Promise((resume) => resolved.clock.nextTurn(() => resume())))
+  startChecksums(resolved.clock)
+  return runTask(openTask(path, resolved), slices(resolved.clock))
+}
+
+/** Lets the event loop turn at pauses that come a while after the last turn. */
+function slices(clock: Clock): () => Promise<void> | undefined {
+  let startMs = clock.nowMs()
+  return () => {
+    if (clock.nowMs() - startMs < SLICE_MS) return undefined
+    return new Promise((resume) => {
+      clock.nextTurn(() => {
+        startMs = clock.nowMs()
+        resume()
+      })
+    })
+  }
 }
 
 /** As `openEngine`, on the spot. */
 export function openEngineSync(location: StoreLocation, options: StoreOptions | undefined): Engine {
   const { path, resolved } = locate(location, options)
-  // Until this resolves checksums are computed in JavaScript: slower, but the same.
-  void initChecksum()
+  startChecksums(resolved.clock)
   return runTaskSync(openTask(path, resolved))
+}
+
+/** Until this has had its effect checksums are computed in JavaScript: slower, but the same. So opening does not wait for it. */
+function startChecksums(clock: Clock): void {
+  clock.nextTurn(() => void initChecksum())
 }
 
 function locate(location: StoreLocation, options: StoreOptions | undefined): { path: string; resolved: ResolvedOptions } {

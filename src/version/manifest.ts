@@ -56,6 +56,9 @@ const ROLL_OVER_FACTOR = 4
 /** How often a read-only opening is tried while what it finds makes no sense. */
 const READ_ONLY_ATTEMPTS = 5
 
+/** With more edits behind its snapshot a manifest is rolled over at a clean close: replaying them is most of what opening costs. */
+const EDITS_KEPT_MAX = 8
+
 /** What recovery found. */
 export interface ManifestRecovery {
   readonly manifest: Manifest
@@ -91,6 +94,8 @@ export class Manifest {
   #offset = 0
   #syncedOffset = 0
   #rollOverBytes = ROLL_OVER_BYTES_MIN
+  /** Edits in the file, the snapshot included. */
+  #edits = 0
   /** Bytes of unknown content may lie at the end of the file: roll over before the next edit. */
   #isTailUnknown = false
   #failure: unknown
@@ -244,6 +249,17 @@ export class Manifest {
     }
   }
 
+  /** For a clean close: shortens a manifest that has become slow to read. If that fails, the long one serves. */
+  *shorten(): Task<void> {
+    if (this.#isReadOnly || this.#failure !== undefined || this.#edits <= EDITS_KEPT_MAX) return
+    this.#begin()
+    try {
+      yield* this.#rollOverEarly()
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
   /**
    * Deletes what an earlier process left in the folder and nothing refers to; see `sweepDirectorySync`. For opening only, after the logs
    * have been read.
@@ -269,6 +285,7 @@ export class Manifest {
   *#resume(file: VfsFile, content: ManifestContent): Task<boolean> {
     this.#file = file
     this.#offset = content.validBytes
+    this.#edits = content.edits
     this.#syncedOffset = content.syncedOffset
     this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * this.#snapshot().length)
     if (this.#isReadOnly || (content.isSealed && content.tornBytes === 0)) return false
@@ -312,6 +329,7 @@ export class Manifest {
     }
     this.#offset += record.length
     this.#syncedOffset = this.#offset
+    this.#edits++
   }
 
   /** Claims that all edits are durable. Failing to is no failure: it costs a roll-over. */

@@ -7,8 +7,8 @@
  */
 import type { TableMeta } from '../sstable/table_meta.js'
 import { corruption, StoreError } from '../util/errors.js'
-import { step, type Task } from '../util/task.js'
-import { readFully, readFullySync } from '../vfs/io.js'
+import type { Task } from '../util/task.js'
+import { readFullySync } from '../vfs/io.js'
 import type { VfsFile } from '../vfs/vfs.js'
 import { RecordReader } from '../wal/record_reader.js'
 import { MANIFEST_FORMAT_VERSION, MANIFEST_HEADER_BYTES, type ManifestHeader, manifestSalt, readManifestHeader } from './manifest_format.js'
@@ -68,7 +68,7 @@ export function nextState(state: ManifestState, edit: VersionEdit): ManifestStat
 
 /** Reads the manifest in an open file. */
 export function* readManifest(file: VfsFile, manifestNumber: number): Task<ManifestContent> {
-  const { storeId } = yield* readHeader(file, manifestNumber)
+  const { storeId } = readHeader(file, manifestNumber)
   const source = { file, fileNumber: manifestNumber, salt: manifestSalt(storeId), payloadBytesMin: 0 }
   const reader = new RecordReader(source, MANIFEST_HEADER_BYTES)
   const tables = new TableSet(file.path)
@@ -98,12 +98,9 @@ export function* readManifest(file: VfsFile, manifestNumber: number): Task<Manif
   }
 }
 
-function* readHeader(file: VfsFile, manifestNumber: number): Task<ManifestHeader> {
+function readHeader(file: VfsFile, manifestNumber: number): ManifestHeader {
   const bytes = Buffer.alloc(MANIFEST_HEADER_BYTES)
-  const length = yield* step({
-    runSync: () => readFullySync(file, bytes, 0, MANIFEST_HEADER_BYTES, 0),
-    run: () => readFully(file, bytes, 0, MANIFEST_HEADER_BYTES, 0),
-  })
+  const length = readFullySync(file, bytes, 0, MANIFEST_HEADER_BYTES, 0)
   const header = length < MANIFEST_HEADER_BYTES ? undefined : readManifestHeader(bytes)
   if (header === undefined) throw corruption('the header of the manifest is damaged', file.path, 0)
   if (header.formatVersion > MANIFEST_FORMAT_VERSION) {

@@ -10,6 +10,9 @@ import type { VfsFile } from '../vfs/vfs.js'
 
 const WINDOW_BYTES: number = 1024 * 1024
 
+/** A piece of at most this length is read on the spot: opening a store reads a few of them, and a trip through the thread pool costs more. */
+const READ_ON_THE_SPOT_BYTES_MAX: number = 64 * 1024
+
 /** The part of a file that is in memory. */
 export class FileWindow {
   buffer: Buffer = Buffer.alloc(0)
@@ -41,10 +44,9 @@ export class FileWindow {
     }
     this.length = 0
     const { buffer } = this
-    this.length = yield* step({
-      runSync: () => readFullySync(this.#file, buffer, 0, wanted, position),
-      run: () => readFully(this.#file, buffer, 0, wanted, position),
-    })
+    const runSync = (): number => readFullySync(this.#file, buffer, 0, wanted, position)
+    if (wanted <= READ_ON_THE_SPOT_BYTES_MAX) this.length = runSync()
+    else this.length = yield* step({ runSync, run: () => readFully(this.#file, buffer, 0, wanted, position) })
     this.start = position
     return this.length >= bytes
   }

@@ -14,8 +14,8 @@
 import { readUint32, readUint53 } from '../codec/bytes.js'
 import { SEQUENCE_MAX } from '../codec/internal_key.js'
 import { corruption, StoreError } from '../util/errors.js'
-import { PAUSE, step, type Task } from '../util/task.js'
-import { readFully, readFullySync } from '../vfs/io.js'
+import { PAUSE, type Task } from '../util/task.js'
+import { readFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { LOG_FORMAT_VERSION, LOG_HEADER_BYTES, PAYLOAD_PREFIX_BYTES, readLogHeader } from './format.js'
 import { checkOperations, OperationReader } from './operations.js'
@@ -172,10 +172,7 @@ class LogRecovery {
   *#readHeader(): Task<boolean> {
     const { logNumber, path } = this.#report
     const found = Buffer.alloc(LOG_HEADER_BYTES)
-    const bytes = yield* step({
-      runSync: () => readFullySync(this.#file, found, 0, LOG_HEADER_BYTES, 0),
-      run: () => readFully(this.#file, found, 0, LOG_HEADER_BYTES, 0),
-    })
+    const bytes = readFullySync(this.#file, found, 0, LOG_HEADER_BYTES, 0)
     const header = bytes < LOG_HEADER_BYTES ? undefined : readLogHeader(found)
     if (header !== undefined && header.formatVersion > LOG_FORMAT_VERSION) {
       throw new StoreError(
