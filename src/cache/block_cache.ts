@@ -149,7 +149,7 @@ export class BlockCache {
     this.capacityBytes = capacityBytes
   }
 
-  /** The block at `index`, if it is here. Hot: 10 ns at most, guarded by `bench/micro/cache.ts`. */
+  /** The block at `index`, if it is here. Hot: 10 to 15 ns, guarded by `bench/micro/cache.ts`. */
   get(slots: BlockSlots, index: number): Buffer | undefined {
     const block = slots.blocks[index]
     if (block === undefined) {
