@@ -94,7 +94,8 @@ export class Skiplist {
   /**
    * The first node at or after (key, sequence) if it has that key, else 0; `hash` is the `hashKey` of the key.
    *
-   * Hot: 0.4 to 0.5 µs for a key that is here, 25 ns with its hash for most that are not (27,000 entries); guarded by `bench/micro/memtable.ts`.
+   * Hot: 0.4 to 0.5 µs for a key that is here, 25 ns with its hash for most that are not (27,000 entries);
+   * guarded by `bench/micro/memtable.ts`.
    */
   find(key: Uint8Array, keyStart: number, keyEnd: number, sequence: number, hash: number): number {
     const mask = filterMask(hash)
