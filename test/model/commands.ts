@@ -6,7 +6,7 @@ import { nextTurn } from '../support/stores.js'
 import { anyKey, anyOptions, anyRange } from './arbitraries.js'
 import type { Model, Real } from './subject.js'
 import { expectAgreement, type ModelRange, ModelScan } from './subject.js'
-import { acknowledged, anyManner, anyWrite, issue } from './writes.js'
+import { acknowledged, anyManner, anyWrite, issue, type Manner, type Write } from './writes.js'
 
 type Command = fc.AsyncCommand<Model, Real>
 
@@ -31,7 +31,7 @@ const write = command(
   'write',
   fc.record({ write: anyWrite, manner: anyManner }),
   async (model, real, { write: one, manner }) => acknowledged(model, issue(model, real.store, one, manner)),
-  ({ write: one, manner }) => `${one.name}${described(manner)}`,
+  nameOf,
 )
 
 /** Writes that are under way together take effect in the order of their calls. */
@@ -237,7 +237,7 @@ const crash = command(
     expectAgreement(model, real)
   },
   ({ kind, unsyncedPercent, seed, options, writes, turns }) =>
-    `${kind} ${unsyncedPercent} ${seed} ${fc.stringify(options)} ${turns} [${writes.map(({ write: one, manner }) => `${one.name}${described(manner)}`).join('; ')}]`,
+    `${kind} ${unsyncedPercent} ${seed} ${fc.stringify(options)} ${turns} [${writes.map(nameOf).join('; ')}]`,
 )
 
 /** Commands for a store on a simulated disk, which can crash. */
@@ -283,10 +283,18 @@ async function expectScan(reader: Reader<Key>, state: State, range: ModelRange, 
   } else if (how === 'sync') expectEntries('for of', [...reader.scan(options)], expected)
   else if (how === 'keys') {
     const got = await reader.keys(options).toArray()
-    expectEntries('keys', got.map((key): [Key, Value] => [key, 0]), expected.map(([key]) => [key, 0])) // prettier-ignore
+    expectEntries(
+      'keys',
+      got.map((key): [Key, Value] => [key, 0]),
+      expected.map(([key]) => [key, 0]),
+    )
   } else {
     const got = reader.values(options).toArraySync()
-    expectEntries('values', got.map((value): [Key, Value] => ['', value]), expected.map(([, value]) => ['', value])) // prettier-ignore
+    expectEntries(
+      'values',
+      got.map((value): [Key, Value] => ['', value]),
+      expected.map(([, value]) => ['', value]),
+    )
   }
 }
 
@@ -306,6 +314,10 @@ function expectClosed(action: () => unknown): void {
     throw error
   }
   throw new Error('what was closed should refuse')
+}
+
+function nameOf({ write: one, manner }: { write: Write; manner: Manner }): string {
+  return `${one.name}${described(manner)}`
 }
 
 function described({ onTheSpot, sync: isSync }: { onTheSpot: boolean; sync: boolean }): string {

@@ -52,7 +52,8 @@ export interface Issued {
 /** Issues a write, first to the model, then to the store. Does not wait for it. */
 export function issue(model: Model, store: Store<Key>, write: Write, manner: Manner): Issued {
   const { changes, answer, error } = write.expect(model.state)
-  const number = model.history.push(changes)
+  // What writes nothing promises nothing.
+  const number = changes.length === 0 ? 0 : model.history.push(changes)
   const options = manner.sync ? { sync: true } : undefined
   const sync = manner.sync && changes.length > 0
   let pending: Promise<unknown>

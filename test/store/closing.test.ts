@@ -1,0 +1,168 @@
+/** Closing a store: what is finished before, what is refused afterwards, and how often one may. */
+import { describe, expect, test } from 'vitest'
+import { memory, Store } from '../../src/index.js'
+import { isPromiseMethod, readsOf, thrownBy, writesOf } from '../support/methods.js'
+import { entriesOf, failure, nextTurn, openStore, rejection, TINY } from '../support/stores.js'
+
+describe.each(['none', 'os', 'interval', 'always'] as const)("walSync '%s'", (walSync) => {
+  test('close finishes the writes that are under way, and they survive a power loss', async () => {
+    const vfs = memory()
+    const store = await Store.open(vfs, { ...TINY, walSync })
+    const writes = Array.from({ length: 300 }, (_, i) => store.put(`k${i}`, 'x'.repeat(50)))
+    const increments = Array.from({ length: 10 }, () => store.increment('count'))
+    await store.close()
+    await Promise.all(writes)
+    expect(await Promise.all(increments)).toContain(10n)
+    const again = await openStore(vfs.crashClone({ unsyncedPercent: 0, seed: 1 }))
+    expect(entriesOf(again)).toHaveLength(301)
+    expect(again.getSync('count')).toBe(10)
+    expect(again.stats().recovery.tornBytes).toBe(0)
+  })
+
+  test('closeSync finishes them too', async () => {
+    const vfs = memory()
+    const store = Store.openSync(vfs, { ...TINY, walSync })
+    const writes = Array.from({ length: 300 }, (_, i) => store.put(`k${i}`, 'x'.repeat(50)))
+    store.closeSync()
+    await Promise.all(writes)
+    const again = await openStore(vfs.crashClone({ unsyncedPercent: 0, seed: 1 }))
+    expect(entriesOf(again)).toHaveLength(300)
+  })
+})
+
+test('closing twice, in any form and at the same time, does nothing more', async () => {
+  const vfs = memory()
+  const store = await Store.open(vfs, TINY)
+  await store.put('k', 1)
+  await Promise.all([store.close(), store.close()])
+  await store.close()
+  store.closeSync()
+  await store[Symbol.asyncDispose]()
+  store[Symbol.dispose]()
+  expect(store.status).toBe('closed')
+  const again = Store.openSync(vfs, TINY)
+  again.closeSync()
+  again.closeSync()
+  await again.close()
+})
+
+test('a failed open leaves nothing locked', async () => {
+  const vfs = memory()
+  await (await Store.open(vfs, TINY)).close()
+  for (const path of vfs.files()) if (path.includes('MANIFEST')) vfs.writeFile(path, Buffer.from('damage'))
+  expect((await rejection(Store.open(vfs, TINY))).code).toBe('ERR_CORRUPTION')
+  expect((await rejection(Store.open(vfs, TINY))).code).toBe('ERR_CORRUPTION')
+  expect(vfs.openHandleCount).toBe(0)
+})
+
+test('using and await using close', async () => {
+  const vfs = memory()
+  {
+    using store = Store.openSync(vfs, TINY)
+    store.putSync('k', 1)
+  }
+  {
+    await using store = await Store.open(vfs, TINY)
+    expect(await store.get('k')).toBe(1)
+    using snapshot = store.snapshot()
+    await using scan = snapshot.scan()
+    expect(await scan.next()).toEqual(['k', 1])
+    expect(store.stats()).toMatchObject({ snapshots: { open: 1 }, scans: { open: 1 } })
+  }
+  const store = await openStore(vfs)
+  {
+    using scan = store.scan()
+    using batch = store.batch()
+    scan.nextSync()
+    batch.put('dropped', 1)
+  }
+  expect(store.stats().scans.open).toBe(0)
+  expect(store.getSync('dropped')).toBeUndefined()
+})
+
+test('no file stays open', async () => {
+  const vfs = memory()
+  const store = await Store.open(vfs, TINY)
+  for (let i = 0; i < 1000; i++) store.putSync(`k${i % 300}`, 'x'.repeat(40))
+  const scan = store.scan()
+  await scan.next()
+  store.snapshot()
+  await store.close()
+  expect(vfs.openHandleCount).toBe(0)
+})
+
+test('every method of a closed store, of its snapshots and of its scans is refused', async () => {
+  const vfs = memory()
+  const store = await Store.open(vfs, TINY)
+  await store.put('k', 1)
+  const snapshot = store.snapshot()
+  const scan = store.scan()
+  const batch = store.batch().put('k', 2)
+  await store.close()
+  const methods = {
+    ...writesOf(store),
+    ...readsOf(store),
+    snapshot: () => store.snapshot(),
+    'batch that was begun before': () => batch.write(),
+    'scan that was open': () => scan.nextSync(),
+    'scan that was open, nextv': () => scan.nextv(1),
+    'scan that was open, seek': () => scan.seek('a'),
+  }
+  for (const [name, method] of Object.entries(methods)) {
+    const error = await thrownBy(method)
+    expect([name, error.code]).toEqual([name, 'ERR_NOT_OPEN'])
+    expect(error.message).toMatch(/closed: (open it again|begin a new one)/)
+  }
+  for (const [name, method] of Object.entries(readsOf(snapshot))) {
+    expect([name, (await thrownBy(method)).code]).toEqual([name, 'ERR_NOT_OPEN'])
+  }
+  expect(snapshot.isOpen).toBe(false)
+  expect(store.stats().status).toBe('closed')
+})
+
+test('promise methods of a closed store reject, they do not throw', async () => {
+  const store = await Store.open(memory(), TINY)
+  await store.close()
+  for (const [name, method] of Object.entries({ ...writesOf(store), ...readsOf(store) })) {
+    if (!isPromiseMethod(name)) continue
+    let result: unknown
+    expect(() => (result = method()), name).not.toThrow()
+    expect(result, name).toBeInstanceOf(Promise)
+    await expect(result, name).rejects.toMatchObject({ code: 'ERR_NOT_OPEN' })
+  }
+})
+
+test('writes that are issued while the store closes are refused, those before are kept', async () => {
+  const vfs = memory()
+  const store = await Store.open(vfs, TINY)
+  const before = store.put('before', 1)
+  const closing = store.close()
+  expect((await rejection(store.put('after', 1))).code).toBe('ERR_NOT_OPEN')
+  expect(failure(() => store.getSync('before')).code).toBe('ERR_NOT_OPEN')
+  await before
+  await closing
+  expect(entriesOf(await openStore(vfs))).toEqual([['before', 1]])
+})
+
+test('a close event is told once', async () => {
+  const store = await Store.open(memory(), TINY)
+  let count = 0
+  store.on('close', () => count++)
+  await store.close()
+  await store.close()
+  await nextTurn()
+  expect(count).toBe(1)
+})
+
+test('flush and compaction that are under way when the store closes end in order', async () => {
+  const vfs = memory()
+  const store = await Store.open(vfs, TINY)
+  for (let i = 0; i < 2000; i++) store.putSync(`k${i}`, 'x'.repeat(40))
+  const flushing = store.flush()
+  const compacting = store.compact().catch((error: unknown) => error)
+  await store.close()
+  await flushing
+  const outcome = await compacting
+  if (outcome !== undefined) expect(outcome).toMatchObject({ code: 'ERR_NOT_OPEN' })
+  expect(entriesOf(await openStore(vfs))).toHaveLength(2000)
+})
