@@ -5,7 +5,7 @@
  * 2. The tables of level 0 whose range holds the key, newest first.
  * 3. In each deeper level the one table whose range holds the key.
  *
- * Each table is asked through its filter with one hash that is computed once. The search stops at the first hit, because what lies above is
+ * Each memtable and table is asked through its filter with one hash that is computed once. The search stops at the first hit, because what lies above is
  * newer.
  */
 import { compareBytes } from '../codec/bytes.js'
@@ -36,9 +36,10 @@ export class Lookup {
   /** Hot: 0.3 µs in a memtable, about 1 µs in a cached table; guarded by `bench/micro/store.ts`. */
   find(view: ReadView, key: Buffer, keyEnd: number, sequence: number, context: ReadContext): LookupStatus {
     const { memtables } = view
+    const hash = hashKey(key, 0, keyEnd)
     for (let i = 0; i < memtables.length; i++) {
       const memtable = memtables[i]!
-      const node = memtable.find(key, 0, keyEnd, sequence)
+      const node = memtable.findHashed(key, 0, keyEnd, sequence, hash)
       if (node === 0) continue
       if (memtable.kindAt(node) === KIND_DELETE) return NOT_FOUND
       this.data = memtable.data
@@ -46,13 +47,12 @@ export class Lookup {
       this.end = memtable.valueEndAt(node)
       return FOUND
     }
-    return this.findInTables(view, key, keyEnd, sequence, context)
+    return this.findInTables(view, key, keyEnd, hash, sequence, context)
   }
 
-  private findInTables(view: ReadView, key: Buffer, keyEnd: number, sequence: number, context: ReadContext): LookupStatus {
+  private findInTables(view: ReadView, key: Buffer, keyEnd: number, hash: number, sequence: number, context: ReadContext): LookupStatus {
     const { version } = view
     const { levels } = version
-    const hash = hashKey(key, 0, keyEnd)
     const level0 = levels[0]!
     for (let i = 0; i < level0.length; i++) {
       const meta = level0[i]!

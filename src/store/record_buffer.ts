@@ -11,6 +11,7 @@ import { type Key, KeyScratch } from '../codec/key.js'
 import { KIND_DELETE, KIND_PUT } from '../codec/internal_key.js'
 import { VALUE_TYPE_ANY, type ValueType, typedByteLengthMax, writeTyped } from './typed_value.js'
 import { varintLength, writeVarint } from '../codec/varint.js'
+import { ARENA_BYTES_MAX } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
 import { StoreError } from '../util/errors.js'
 import { PAYLOAD_PREFIX_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, writePayloadPrefix } from '../wal/format.js'
@@ -82,9 +83,9 @@ export class RecordBuffer {
     this.arenaBytes += other.arenaBytes
   }
 
-  /** Whether `bytes` more of operations would still make a legal record. */
-  fits(bytes: number): boolean {
-    return this.end + bytes <= RECORD_BYTES_MAX
+  /** Whether the operations of another buffer may be added: the sum must make a legal record, and fit in one memtable. */
+  takes(other: RecordBuffer): boolean {
+    return this.end + other.operationBytes <= RECORD_BYTES_MAX && fitsMemtable(this.arenaBytes + other.arenaBytes)
   }
 
   /** Fills in the sequence number of the first operation; the record header is the log writer's. */
@@ -105,22 +106,27 @@ export class RecordBuffer {
   }
 
   #accept(end: number, keyBytes: number, valueBytes: number): void {
+    const arenaBytes = this.arenaBytes + Memtable.entryBytesMax(keyBytes, valueBytes)
+    if (!fitsMemtable(arenaBytes)) throw tooLarge(`${arenaBytes} bytes of memory, of ${ARENA_BYTES_MAX}`)
     this.end = end
     this.operationCount++
-    this.arenaBytes += Memtable.entryBytesMax(keyBytes, valueBytes)
+    this.arenaBytes = arenaBytes
   }
 
   #reserve(bytes: number): void {
     const needed = this.end + bytes
     if (needed <= this.buffer.length) return
-    if (!this.fits(bytes)) {
-      throw new StoreError(
-        'ERR_INVALID_VALUE',
-        `a batch may take ${RECORD_BYTES_MAX} bytes, this one would take ${needed}: write it in several batches`,
-      )
-    }
+    if (needed > RECORD_BYTES_MAX) throw tooLarge(`${needed} bytes, of ${RECORD_BYTES_MAX}`)
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.buffer.length * 2, RECORD_BYTES_MAX)))
     this.buffer.copy(grown, 0, 0, this.end)
     this.buffer = grown
   }
+}
+
+function fitsMemtable(arenaBytes: number): boolean {
+  return Memtable.capacityFor(arenaBytes) <= ARENA_BYTES_MAX
+}
+
+function tooLarge(takes: string): StoreError {
+  return new StoreError('ERR_INVALID_VALUE', `this batch takes ${takes} that one may take: write it in several batches`)
 }

@@ -143,7 +143,7 @@ export class Writes implements BatchTarget {
 
   #accept(record: RecordBuffer, sync: boolean): Promise<void> {
     let filling = this.#queue.fillingRecord(sync)
-    if (!filling.fits(record.operationBytes)) {
+    if (!filling.takes(record)) {
       this.#queue.settle()
       filling = this.#queue.fillingRecord(sync)
     }
