@@ -11,13 +11,14 @@
  * 2. Visible = acknowledged: `publish` is called for a group just before its promise resolves, never for one that failed.
  * 3. A write that has not been admitted (the memtable is full and background work is behind) waits; what comes after it waits too.
  * 4. After a failure that leaves the log in doubt nothing more is written or acknowledged.
- * 5. While an exclusive task runs (`runExclusive`) no group is written; a synchronous write first runs the task to its end.
+ * 5. A write that depends on what is stored (a *decision*) takes its place in that order when it is issued, and what comes after it waits
+ *    until it is made. A synchronous write makes the decisions before it on the spot.
+ * 6. User code never runs while the queue works on a record: values are encoded before they come here.
  */
-import { PAUSE, type Task, runTaskSync } from '../util/task.js'
 import { StoreError } from '../util/errors.js'
 import type { Clock } from '../util/clock.js'
 import type { LogSet } from './log_set.js'
-import type { LoopTurn } from './loop_turn.js'
+import { type LoopTurn, TURN_BUDGET_MS } from './loop_turn.js'
 import type { WalSync } from './options.js'
 import { RecordBuffer } from './record_buffer.js'
 
@@ -48,8 +49,24 @@ export interface CommitHost {
   setWaiting(waiting: boolean): void
 }
 
+/** A write whose operations depend on what all writes before it have left. */
+export interface Decision {
+  /** What is better waited for first, if anything. A synchronous write that comes meanwhile does not. */
+  readonly ready: Promise<unknown> | undefined
+  /** A slice of the work: fills the record. Called when all before it has been written, until it returns true. May throw. */
+  decide(record: RecordBuffer): boolean
+  /** Lets go of what it holds, once it is made or given up. */
+  end?(): void
+}
+
 class Group {
   readonly record: RecordBuffer
+  /** What is to fill the record yet. */
+  decision: Decision | undefined
+  /** Whether somebody has the promise. A group whose only write was refused has nobody to tell of a failure. */
+  isAccepted = false
+  /** Whether what the decision waited for is there. */
+  isReady = false
   readonly promise: Promise<void>
   resolve!: () => void
   reject!: (error: unknown) => void
@@ -63,12 +80,6 @@ class Group {
       this.reject = reject
     })
   }
-}
-
-/** A task that holds all other writes back, and what it failed with when a synchronous write ran it to its end. */
-interface Exclusive {
-  readonly task: Task<void>
-  error: unknown
 }
 
 /** Orders, groups and acknowledges writes. */
@@ -91,8 +102,8 @@ export class CommitQueue {
   #isBufferTimed = false
   #isSyncTimed = false
   #stopped: StoreError | undefined
-  #exclusive: Exclusive | undefined
-  #exclusiveWaiters: (() => void)[] = []
+  /** The group whose decision waits for something. */
+  #held: Group | undefined
   readonly #spares: RecordBuffer[] = []
   readonly #syncRecord = new RecordBuffer()
   readonly #commitTurn = (): void => {
@@ -132,12 +143,12 @@ export class CommitQueue {
 
   /** Whether every accepted write has been written. */
   get isSettled(): boolean {
-    return this.#filling === undefined && this.#waiting.length === 0 && this.#exclusive === undefined
+    return this.#filling === undefined && this.#waiting.length === 0
   }
 
   /**
-   * Hot: adds operations to the group of this turn. `encode` writes into the record and throws on bad input, in which case
-   * nothing is added. Returns the group's promise.
+   * Hot: the record that takes the operations of this turn. Encoding into it must not run user code, and leaves it as it was on bad input.
+   * Call `accepted` after it.
    */
   fillingRecord(sync: boolean): RecordBuffer {
     if (this.#stopped !== undefined) throw this.#stopped
@@ -145,8 +156,7 @@ export class CommitQueue {
     if (group === undefined) {
       group = new Group(this.#spares.pop() ?? new RecordBuffer())
       this.#filling = group
-      if (this.#turn.spend()) this.#clock.nextTurn(this.#commitTurn)
-      else queueMicrotask(this.#commitTurn)
+      this.#scheduleCommit()
     }
     if (sync) group.needsSync = true
     return group.record
@@ -155,7 +165,21 @@ export class CommitQueue {
   /** The promise of the group that `fillingRecord` gave out. A full group is sent off at once. */
   accepted(): Promise<void> {
     const group = this.#filling!
+    group.isAccepted = true
     if (group.record.end >= GROUP_BYTES_MAX) this.#commitTurn()
+    return group.promise
+  }
+
+  /** Adds a write that is decided when its turn has come. `record` is the caller's until then; the promise is that of its acknowledgement. */
+  decide(record: RecordBuffer, sync: boolean, decision: Decision): Promise<void> {
+    if (this.#stopped !== undefined) throw this.#stopped
+    this.#submit()
+    const group = new Group(record)
+    group.needsSync = sync
+    group.isAccepted = true
+    group.decision = decision
+    this.#waiting.push(group)
+    this.#scheduleCommit()
     return group.promise
   }
 
@@ -171,43 +195,54 @@ export class CommitQueue {
     this.settleSync()
     if (this.#stopped !== undefined) throw this.#stopped
     const needsSync = sync || this.#mode === 'always'
-    while (!this.#admit(record)) this.#host.waitForRoomSync()
+    while (!this.#admit(record)) this.#waitForRoomSync()
     this.#writeRecord(record, needsSync)
     // Groups become visible in order, so an unsynced one before this write has to be synced first.
     if (needsSync || this.#unsynced.length > 0) this.syncSync()
     else this.#host.publish(this.lastSequence)
   }
 
-  /** Writes everything that was issued, as far as it is admitted. True when nothing waits. */
-  settle(): boolean {
+  /** Writes what was issued, as far as it is admitted. */
+  settle(): void {
     this.#submit()
     this.#drain()
-    return this.#waiting.length === 0 && this.#exclusive === undefined
   }
 
   /** Resolves when everything issued before has been written. */
   async whenSettled(): Promise<void> {
-    while (!this.settle()) {
-      if (this.#exclusive !== undefined) await new Promise<void>((resolve) => this.#exclusiveWaiters.push(resolve))
-      else await this.#waiting[this.#waiting.length - 1]!.promise.catch(() => {})
-    }
+    this.settle()
+    await this.#waiting.at(-1)?.promise.catch(() => {})
     if (this.#stopped !== undefined) throw this.#stopped
   }
 
   /** Writes everything that was issued, waiting on the spot. */
   settleSync(): void {
-    if (this.#exclusive !== undefined) this.#finishExclusive(this.#exclusive)
     this.#submit()
     this.#isPaced = false
+    this.#held = undefined
     for (;;) {
       this.#drain(true)
       if (this.#waiting.length === 0) return
-      this.#host.waitForRoomSync()
+      this.#waitForRoomSync()
+    }
+  }
+
+  /**
+   * Hands what `walSync: 'none'` keeps in the process to the operating system.
+   *
+   * @throws StoreError `ERR_DISK_FULL`: it stays kept for the next attempt. After any other error the queue is stopped.
+   */
+  writeBuffered(): void {
+    try {
+      this.#logs.writeBuffered()
+    } catch (error) {
+      throw this.#writeFailed(error)
     }
   }
 
   /** Makes everything written durable, on the spot, and acknowledges what waited for it. */
   syncSync(): void {
+    this.writeBuffered()
     try {
       this.#logs.syncSync()
     } catch (error) {
@@ -219,51 +254,13 @@ export class CommitQueue {
   /** Makes everything issued so far durable. */
   async sync(): Promise<void> {
     await this.whenSettled()
-    if (this.#unsynced.length > 0) {
-      await this.#unsynced[this.#unsynced.length - 1]!.promise
-      return
-    }
+    this.writeBuffered()
+    await this.#unsynced.at(-1)?.promise
     try {
       await this.#logs.sync()
     } catch (error) {
       throw this.#stop(error)
     }
-  }
-
-  /**
-   * Runs a task with all other writes held back. The task may write records with `writeExclusive`. Everything issued before has been
-   * written when it starts.
-   */
-  async runExclusive(task: Task<void>): Promise<void> {
-    await this.whenSettled()
-    const exclusive: Exclusive = { task, error: undefined }
-    this.#exclusive = exclusive
-    let pausedAtMs = this.#clock.nowMs()
-    try {
-      for (;;) {
-        // A synchronous write may have run the task to its end meanwhile: then the next step says so.
-        const turn = task.next()
-        if (turn.done) break
-        if (turn.value !== PAUSE || this.#clock.nowMs() - pausedAtMs < 1) continue
-        await this.#turn.later(undefined)
-        pausedAtMs = this.#clock.nowMs()
-      }
-    } finally {
-      if (this.#exclusive === exclusive) this.#endExclusive()
-    }
-    if (exclusive.error !== undefined) throw exclusive.error
-  }
-
-  /** Writes a record from inside an exclusive task, past the queue. The promise is that of its acknowledgement. */
-  writeExclusive(record: RecordBuffer, sync: boolean): Promise<void> {
-    if (this.#stopped !== undefined) throw this.#stopped
-    while (!this.#admit(record)) this.#host.waitForRoomSync()
-    const needsSync = sync || this.#mode === 'always'
-    this.#writeRecord(record, needsSync)
-    const group = new Group(record)
-    group.needsSync = needsSync
-    this.#finish(group)
-    return group.promise
   }
 
   /** Background work has caught up, or time has passed: goes on with waiting groups. */
@@ -280,7 +277,11 @@ export class CommitQueue {
     this.#unsynced = []
     this.#waiting = []
     this.#filling = undefined
-    for (const group of failed) group.reject(this.#stopped)
+    this.#held = undefined
+    for (const group of failed) {
+      group.decision?.end?.()
+      if (group.isAccepted) group.reject(this.#stopped)
+    }
     this.#host.setWaiting(false)
   }
 
@@ -291,17 +292,23 @@ export class CommitQueue {
     this.#waiting.push(group)
   }
 
-  /** Writes waiting groups while they are admitted. */
-  #drain(unpaced = false): void {
-    if (this.#isPaced || this.#exclusive !== undefined) return
+  /** In a microtask while the turn has time left, else in the next turn. */
+  #scheduleCommit(): void {
+    if (this.#turn.spend()) this.#clock.nextTurn(this.#commitTurn)
+    else queueMicrotask(this.#commitTurn)
+  }
+
+  /** Writes waiting groups while they are admitted. `onTheSpot`: nothing is waited for but room. */
+  #drain(onTheSpot = false): void {
+    if (this.#isPaced || this.#held !== undefined) return
     while (this.#waiting.length > 0) {
-      const delayMs = unpaced ? 0 : this.#host.paceMs()
+      const delayMs = onTheSpot ? 0 : this.#host.paceMs()
       if (delayMs >= 1) {
         this.#isPaced = true
         this.#clock.delay(delayMs, () => this.resume())
         return
       }
-      if (!this.#writeGroup(this.#waiting[0]!)) {
+      if (!this.#writeGroup(this.#waiting[0]!, onTheSpot)) {
         this.#host.setWaiting(true)
         return
       }
@@ -311,22 +318,62 @@ export class CommitQueue {
   }
 
   /** False when the group has to wait. A group that fails is finished too. */
-  #writeGroup(group: Group): boolean {
+  #writeGroup(group: Group, onTheSpot: boolean): boolean {
     const { record } = group
     if (this.#mode === 'always') group.needsSync = true
-    if (record.operationCount > 0) {
-      try {
+    try {
+      if (group.decision !== undefined && !this.#decide(group, group.decision, onTheSpot)) return false
+      if (record.operationCount > 0) {
         if (!this.#admit(record)) return false
         this.#writeRecord(record, group.needsSync)
-      } catch (error) {
-        group.reject(error)
-        this.#recycle(record)
-        return true
       }
+    } catch (error) {
+      group.decision?.end?.()
+      group.reject(error)
+      this.#recycle(record)
+      return true
     }
     this.#recycle(record)
     this.#finish(group)
     return true
+  }
+
+  /** Makes the decision of the first waiting group; false when that takes a while. */
+  #decide(group: Group, decision: Decision, onTheSpot: boolean): boolean {
+    const { ready } = decision
+    if (ready !== undefined && !onTheSpot && !group.isReady) {
+      const resume = (): void => {
+        group.isReady = true
+        this.#resumeHeld(group)
+      }
+      this.#held = group
+      // A failure to load shows again, and to the caller, when the decision needs what is missing.
+      ready.then(resume, resume)
+      return false
+    }
+    const startMs = this.#clock.nowMs()
+    while (!decision.decide(group.record)) {
+      if (onTheSpot || this.#clock.nowMs() - startMs < TURN_BUDGET_MS) continue
+      this.#held = group
+      this.#clock.nextTurn(() => this.#resumeHeld(group))
+      return false
+    }
+    decision.end?.()
+    group.decision = undefined
+    return true
+  }
+
+  #resumeHeld(group: Group): void {
+    // Unless a synchronous write has gone past it, or the queue was stopped.
+    if (this.#held !== group) return
+    this.#held = undefined
+    this.#drain()
+  }
+
+  #waitForRoomSync(): void {
+    // A memtable becomes a table only when all in it is visible: what waits for a sync comes first.
+    if (this.#unsynced.length > 0) this.syncSync()
+    else this.#host.waitForRoomSync()
   }
 
   #admit(record: RecordBuffer): boolean {
@@ -418,9 +465,9 @@ export class CommitQueue {
       this.#isBufferTimed = false
       if (this.#stopped !== undefined) return
       try {
-        this.#logs.writeBuffered()
-      } catch (error) {
-        this.#writeFailed(error)
+        this.writeBuffered()
+      } catch {
+        // The queue was stopped, or the disk is full and the next write tries again.
       }
     })
   }
@@ -441,23 +488,5 @@ export class CommitQueue {
   #recycle(record: RecordBuffer): void {
     record.reset()
     if (this.#spares.length < SPARE_BUFFERS_MAX) this.#spares.push(record)
-  }
-
-  #finishExclusive(exclusive: Exclusive): void {
-    try {
-      runTaskSync(exclusive.task)
-    } catch (error) {
-      exclusive.error = error
-    } finally {
-      this.#endExclusive()
-    }
-  }
-
-  #endExclusive(): void {
-    this.#exclusive = undefined
-    const waiters = this.#exclusiveWaiters
-    this.#exclusiveWaiters = []
-    for (const wake of waiters) wake()
-    this.#drain()
   }
 }

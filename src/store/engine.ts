@@ -444,7 +444,7 @@ export class Engine implements CommitHost {
 
   /** Freezes the active memtable and begins another, with its own log. */
   #roll(capacityBytes: number): void {
-    this.logs.writeBuffered()
+    this.queue.writeBuffered()
     const firstLog = this.allocateFileNumbers(1)
     this.logs.roll(firstLog)
     const frozen = this.memtables.begin(capacityBytes, firstLog)

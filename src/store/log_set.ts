@@ -118,10 +118,9 @@ export class LogSet {
     this.#floor = floor
   }
 
-  /** Makes all records durable, waiting for the disk on the spot. */
+  /** Makes all records durable that were written, waiting for the disk on the spot. The caller has written what was buffered. */
   syncSync(): void {
     this.#floor?.waitSync()
-    this.writeBuffered()
     for (const log of this.#older) {
       if (log.isSynced) continue
       log.syncSync()
@@ -133,10 +132,9 @@ export class LogSet {
     }
   }
 
-  /** Makes all records written so far durable, through the thread pool. */
+  /** As `syncSync`, for what was written so far, through the thread pool. */
   async sync(): Promise<void> {
     await this.#floor?.wait()
-    this.writeBuffered()
     for (const log of [...this.#older, ...(this.#current === undefined ? [] : [this.#current])]) {
       // A log that was retired meanwhile is in a table.
       if (log.isSynced || !this.#isHeld(log)) continue
@@ -154,6 +152,7 @@ export class LogSet {
 
   /** At a clean close: syncs everything and marks the ends, so that damage can be told from a torn tail. */
   sealSync(): void {
+    this.writeBuffered()
     this.syncSync()
     for (const log of this.#older) log.writeSealSync()
     this.#current?.writeSealSync()

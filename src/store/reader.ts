@@ -17,6 +17,7 @@ import {
   decodeValue,
   decodeValueShared,
 } from '../codec/value.js'
+import { StoreError } from '../util/errors.js'
 import type { Scan, ScanOptions } from './scan.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -160,6 +161,8 @@ export abstract class Reader<K extends Key = string> {
 
   /** Entries whose keys begin with `prefix`, in key order, as of this call. */
   scanPrefix(prefix: Key, options: ScanOptions = {}): Scan<[K, Value], K> {
+    // Without this a missing argument would scan everything.
+    if (prefix === undefined) throw new StoreError('ERR_INVALID_KEY', 'scanPrefix takes a prefix: a string or a Uint8Array')
     return this.reads.scan('entries', { ...options, prefix }, options.snapshot ?? this.pinned())
   }
 

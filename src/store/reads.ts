@@ -125,9 +125,9 @@ export class Reads implements ReadEngine {
     return this.openScan(options, this.sequenceOf(snapshot), project)
   }
 
-  /** Keys of a range as they are after the write with this sequence, acknowledged or not. */
+  /** Keys of a range as they are after the write with this sequence, acknowledged or not. Not listed among the open readers: it is closed. */
   scanLatest(range: KeyRange, sequence: number): Scan<Uint8Array, Uint8Array> {
-    return this.openScan({ ...range, fillCache: false }, sequence, projectKeyBytes)
+    return new Scan(this.scanState({ ...range, fillCache: false }, sequence), projectKeyBytes)
   }
 
   /** The value of `key` after the write with this sequence, acknowledged or not. */
@@ -209,11 +209,18 @@ export class Reads implements ReadEngine {
 
   private openScan<K extends Key, T>(options: ScanOptions, sequence: number, project: Project<T>): Scan<T, K> {
     checkScanOptions(options)
+    const state = this.scanState(options, sequence)
+    const scan = new Scan<T, K>(state, project)
+    this.source.openReaders.open(scan, state)
+    return scan
+  }
+
+  private scanState(options: ScanOptions, sequence: number): ScanState {
     const { openReaders, view, options: settings } = this.source
     const range = encodeRange(options)
     const context = new ReadContext(true, settings.verifyChecksums, options.fillCache !== false)
     view.reference()
-    const state = new ScanState({
+    return new ScanState({
       sinceMs: settings.clock.nowMs(),
       range,
       isReverse: options.reverse === true,
@@ -226,9 +233,6 @@ export class Reads implements ReadEngine {
       signal: options.signal,
       makeIterator: () => new VisibleIterator(this.merge(view, range, context), sequence, range.lower, range.upper),
     })
-    const scan = new Scan<T, K>(state, project)
-    openReaders.open(scan, state)
-    return scan
   }
 
   /** The runs that may hold keys of the range, as one. */

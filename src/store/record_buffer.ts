@@ -50,10 +50,13 @@ export class RecordBuffer {
     if (this.buffer.length > KEPT_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
   }
 
-  /** Hot: encodes a put. Guarded by `bench/micro/store.ts`. */
-  put(key: Key, value: unknown, type: ValueType = VALUE_TYPE_ANY): void {
-    // The value first: a getter in a record may call the store, which would overwrite the key.
-    const valueBytesMax = typedByteLengthMax(value, type)
+  /**
+   * Hot: encodes a put. Guarded by `bench/micro/store.ts`.
+   *
+   * @param valueBytesMax `typedByteLengthMax(value, type)`, asked just before. Getters in a record run then, and may call the store: so it
+   *   comes before the key, and, where the record is shared, before the record is taken.
+   */
+  put(key: Key, value: unknown, type: ValueType = VALUE_TYPE_ANY, valueBytesMax: number = typedByteLengthMax(value, type)): void {
     const keyBytes = keyScratch.set(key)
     let offset = this.#writeKey(KIND_PUT, keyBytes, valueBytesMax + 5)
     const lengthBytes = varintLength(valueBytesMax)

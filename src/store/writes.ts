@@ -1,27 +1,31 @@
 /**
  * All that writes: encodes operations, hands them to the commit queue, and decides the conditional ones.
  *
- * A conditional write (`putIfEquals`, `increment`) first brings everything issued before it into the memtable, reads the latest state,
- * acknowledged or not, and adds its own write, all without leaving the stack: nothing can come between. Where the key may lie on disk the
- * promise forms load it beforehand, so that the decisive read finds it in memory.
+ * A conditional write (`putIfEquals`, `increment`) and a range delete are decisions of the commit queue: they take their place in the order
+ * of writes when they are called, and are made when all before them is in the memtable, on the latest state, acknowledged or not. Nothing
+ * can come between. Where the key may lie on disk the promise forms load it beforehand, so that the decisive read finds it in memory.
+ *
+ * Arguments are encoded at the call, before a shared record is touched: a getter of a record may call the store.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Key } from '../codec/key.js'
+import { type Key, encodeKey } from '../codec/key.js'
 import { TAG_INT64, type Value, decodeInt64, decodeValue, valueByteLengthMax, writeValue } from '../codec/value.js'
 import { StoreError } from '../util/errors.js'
-import { PAUSE, type Task, runTaskSync } from '../util/task.js'
 import { type BatchOperation, type BatchTarget, type WriteOptions, encodeBatch } from './batch.js'
-import type { CommitQueue } from './commit_queue.js'
+import type { CommitQueue, Decision } from './commit_queue.js'
 import type { Reads } from './reads.js'
 import { RecordBuffer } from './record_buffer.js'
-import type { KeyRange } from './scan.js'
-import { VALUE_TYPE_ANY, type ValueType } from './typed_value.js'
+import type { KeyRange, Scan } from './scan.js'
+import { VALUE_TYPE_ANY, type ValueType, typedByteLengthMax } from './typed_value.js'
 
 const INT64_MIN = -(2n ** 63n)
 const INT64_MAX = 2n ** 63n - 1n
 
-/** Tombstones written between two pauses of `deleteRange`. */
-const DELETES_PER_PAUSE = 512
+/** Tombstones in a slice of `deleteRange`. */
+const DELETES_PER_SLICE = 512
+
+/** What a range delete deletes: a range with both ends, or a prefix. */
+export type DeletedRange = { readonly gte: Key; readonly lt: Key } | { readonly prefix: Key }
 
 /** What writes need of the engine. */
 export interface WriteGate {
@@ -34,7 +38,7 @@ export class Writes implements BatchTarget {
   readonly #gate: WriteGate
   readonly #queue: CommitQueue
   readonly #reads: Reads
-  readonly #batchRecord = new RecordBuffer()
+  #spare: RecordBuffer | undefined = new RecordBuffer()
 
   constructor(gate: WriteGate, queue: CommitQueue, reads: Reads) {
     this.#gate = gate
@@ -46,7 +50,9 @@ export class Writes implements BatchTarget {
   put(key: Key, value: unknown, type: ValueType, options: WriteOptions | undefined): Promise<void> {
     try {
       this.#gate.checkWritable()
-      this.#queue.fillingRecord(options !== undefined && isSync(options)).put(key, value, type)
+      const sync = options !== undefined && isSync(options)
+      const valueBytesMax = typedByteLengthMax(value, type)
+      this.#queue.fillingRecord(sync).put(key, value, type, valueBytesMax)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -55,15 +61,18 @@ export class Writes implements BatchTarget {
 
   putSync(key: Key, value: unknown, type: ValueType, options: WriteOptions | undefined): void {
     this.#gate.checkWritable()
+    const sync = isSync(options)
+    const valueBytesMax = typedByteLengthMax(value, type)
     const record = this.#queue.syncRecord()
-    record.put(key, value, type)
-    this.#queue.writeSync(record, isSync(options))
+    record.put(key, value, type, valueBytesMax)
+    this.#queue.writeSync(record, sync)
   }
 
   delete(key: Key, options: WriteOptions | undefined): Promise<void> {
     try {
       this.#gate.checkWritable()
-      this.#queue.fillingRecord(isSync(options)).delete(key)
+      const sync = isSync(options)
+      this.#queue.fillingRecord(sync).delete(key)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -72,19 +81,21 @@ export class Writes implements BatchTarget {
 
   deleteSync(key: Key, options: WriteOptions | undefined): void {
     this.#gate.checkWritable()
+    const sync = isSync(options)
     const record = this.#queue.syncRecord()
     record.delete(key)
-    this.#queue.writeSync(record, isSync(options))
+    this.#queue.writeSync(record, sync)
   }
 
   batch(operations: readonly BatchOperation[], options: WriteOptions | undefined): Promise<void> {
-    // Encoded apart first, so that a malformed operation leaves nothing of the batch behind.
-    const record = this.#batchRecord
-    record.reset()
     try {
       this.#gate.checkWritable()
-      encodeBatch(record, operations)
-      return this.#accept(record, isSync(options))
+      const sync = isSync(options)
+      // Encoded apart first, so that a malformed operation leaves nothing of the batch behind.
+      return this.#withRecord((record) => {
+        encodeBatch(record, operations)
+        return this.#accept(record, sync)
+      })
     } catch (error) {
       return Promise.reject(error)
     }
@@ -92,9 +103,11 @@ export class Writes implements BatchTarget {
 
   batchSync(operations: readonly BatchOperation[], options: WriteOptions | undefined): void {
     this.#gate.checkWritable()
-    const record = this.#queue.syncRecord()
-    encodeBatch(record, operations)
-    this.#queue.writeSync(record, isSync(options))
+    const sync = isSync(options)
+    this.#withRecord((record) => {
+      encodeBatch(record, operations)
+      this.#queue.writeSync(record, sync)
+    })
   }
 
   writeBatch(record: RecordBuffer, options: WriteOptions | undefined): Promise<void> {
@@ -107,38 +120,47 @@ export class Writes implements BatchTarget {
     this.#queue.writeSync(record, isSync(options))
   }
 
-  putIfEquals(key: Key, value: Value, expected: Value | undefined, options: WriteOptions | undefined): Promise<boolean> {
-    return this.#decide(key, options, (record) => this.#putIfEquals(record, key, value, expected))
+  async putIfEquals(key: Key, value: Value, expected: Value | undefined, options: WriteOptions | undefined): Promise<boolean> {
+    this.#gate.checkWritable()
+    const record = new RecordBuffer()
+    const decide = this.#putIfEquals(record, key, value, expected)
+    return this.#decide(key, record, isSync(options), decide)
   }
 
   putIfEqualsSync(key: Key, value: Value, expected: Value | undefined, options: WriteOptions | undefined): boolean {
-    return this.#decideSync(options, (record) => this.#putIfEquals(record, key, value, expected))
+    this.#gate.checkWritable()
+    return this.#withRecord((record) => this.#decideSync(record, isSync(options), this.#putIfEquals(record, key, value, expected)))
   }
 
-  increment(key: Key, by: bigint | number, options: WriteOptions | undefined): Promise<bigint> {
-    return this.#decide(key, options, (record) => this.#increment(record, key, by))
+  async increment(key: Key, by: bigint | number, options: WriteOptions | undefined): Promise<bigint> {
+    this.#gate.checkWritable()
+    const record = new RecordBuffer()
+    return this.#decide(key, record, isSync(options), this.#increment(record, key, by))
   }
 
   incrementSync(key: Key, by: bigint | number, options: WriteOptions | undefined): bigint {
-    return this.#decideSync(options, (record) => this.#increment(record, key, by))
+    this.#gate.checkWritable()
+    return this.#withRecord((record) => this.#decideSync(record, isSync(options), this.#increment(record, key, by)))
   }
 
-  async deleteRange(range: KeyRange, options: WriteOptions | undefined): Promise<void> {
+  async deleteRange(range: DeletedRange, options: WriteOptions | undefined): Promise<void> {
+    this.#gate.checkWritable()
+    const deletion = new RangeDeletion(this.#reads, this.#queue, range)
+    await this.#queue.decide(new RecordBuffer(), isSync(options), deletion)
+  }
+
+  deleteRangeSync(range: DeletedRange, options: WriteOptions | undefined): void {
     this.#gate.checkWritable()
     const sync = isSync(options)
-    let acknowledged: Promise<void> | undefined
-    await this.#queue.runExclusive(
-      this.#collectDeletes(range, (record) => {
-        acknowledged = this.#queue.writeExclusive(record, sync)
-      }),
-    )
-    await acknowledged
-  }
-
-  deleteRangeSync(range: KeyRange, options: WriteOptions | undefined): void {
-    this.#gate.checkWritable()
+    const deletion = new RangeDeletion(this.#reads, this.#queue, range)
     this.#queue.settleSync()
-    runTaskSync(this.#collectDeletes(range, (record) => this.#queue.writeSync(record, isSync(options))))
+    const record = new RecordBuffer()
+    try {
+      while (!deletion.decide(record));
+    } finally {
+      deletion.end()
+    }
+    if (record.operationCount > 0) this.#queue.writeSync(record, sync)
   }
 
   #accept(record: RecordBuffer, sync: boolean): Promise<void> {
@@ -151,69 +173,96 @@ export class Writes implements BatchTarget {
     return this.#queue.accepted()
   }
 
-  /**
-   * Runs `decide` when everything issued before is in the memtable; it reads the latest state and encodes what is to be written, if
-   * anything.
-   */
-  async #decide<T>(key: Key, options: WriteOptions | undefined, decide: (record: RecordBuffer) => T): Promise<T> {
-    this.#gate.checkWritable()
-    const sync = isSync(options)
-    // Once: a cache without room would lose the block again, and the decisive read may then as well block.
-    const loading = this.#reads.load(key, this.#queue.lastSequence)
-    if (loading !== undefined) {
-      await loading
-      this.#gate.checkWritable()
-    }
-    while (!this.#queue.settle()) await this.#queue.whenSettled()
-    const record = new RecordBuffer()
-    const result = decide(record)
-    if (record.operationCount > 0) await this.#accept(record, sync)
+  /** `decide` reads the latest state and completes the record, once all before is written. */
+  async #decide<T>(key: Key, record: RecordBuffer, sync: boolean, decide: () => T): Promise<T> {
+    let result!: T
+    await this.#queue.decide(record, sync, {
+      // Once: a cache without room would lose the block again, and the decisive read may then as well block.
+      ready: this.#reads.load(key, this.#queue.lastSequence),
+      decide: () => {
+        result = decide()
+        return true
+      },
+    })
     return result
   }
 
-  #decideSync<T>(options: WriteOptions | undefined, decide: (record: RecordBuffer) => T): T {
-    this.#gate.checkWritable()
+  #decideSync<T>(record: RecordBuffer, sync: boolean, decide: () => T): T {
     this.#queue.settleSync()
-    const record = this.#queue.syncRecord()
-    const result = decide(record)
-    if (record.operationCount > 0) this.#queue.writeSync(record, isSync(options))
+    const result = decide()
+    if (record.operationCount > 0) this.#queue.writeSync(record, sync)
     return result
   }
 
-  #putIfEquals(record: RecordBuffer, key: Key, value: Value, expected: Value | undefined): boolean {
-    const found = this.#reads.latest(key, this.#queue.lastSequence, decodeValue)
-    // Encoded in any case: a value that cannot be stored is an error whether or not it would have been.
+  /** Encodes the write; what it gives takes it back unless the key holds `expected`, and tells whether it does. */
+  #putIfEquals(record: RecordBuffer, key: Key, value: Value, expected: Value | undefined): () => boolean {
     record.put(key, value, VALUE_TYPE_ANY)
-    const equal = expected === undefined ? found === undefined : found !== undefined && isDeepStrictEqual(found, canonical(expected))
-    if (!equal) record.reset()
-    return equal
+    const wanted = expected === undefined ? undefined : canonical(expected)
+    const ownKey = encodeKey(key)
+    return () => {
+      const found = this.#reads.latest(ownKey, this.#queue.lastSequence, decodeValue)
+      const equal = wanted === undefined ? found === undefined : found !== undefined && isDeepStrictEqual(found, wanted)
+      if (!equal) record.reset()
+      return equal
+    }
   }
 
-  #increment(record: RecordBuffer, key: Key, by: bigint | number): bigint {
+  #increment(record: RecordBuffer, key: Key, by: bigint | number): () => bigint {
     const step = typeof by === 'number' && Number.isSafeInteger(by) ? BigInt(by) : by
     if (typeof step !== 'bigint') {
       throw new StoreError('ERR_INVALID_VALUE', `increment takes a bigint or a safe integer, not ${String(by)}`)
     }
-    const sum = (this.#reads.latest(key, this.#queue.lastSequence, decodeInt64) ?? 0n) + step
-    if (sum < INT64_MIN || sum > INT64_MAX) {
-      throw new StoreError('ERR_INVALID_VALUE', `the sum ${sum} is outside the 64-bit range; the stored value is unchanged`)
+    const ownKey = encodeKey(key)
+    return () => {
+      const sum = (this.#reads.latest(ownKey, this.#queue.lastSequence, decodeInt64) ?? 0n) + step
+      if (sum < INT64_MIN || sum > INT64_MAX) {
+        throw new StoreError('ERR_INVALID_VALUE', `the sum ${sum} is outside the 64-bit range; the stored value is unchanged`)
+      }
+      record.put(ownKey, sum, TAG_INT64)
+      return sum
     }
-    record.put(key, sum, TAG_INT64)
-    return sum
   }
 
-  *#collectDeletes(range: KeyRange, write: (record: RecordBuffer) => void): Task<void> {
-    const record = new RecordBuffer()
-    const scan = this.#reads.scanLatest(range, this.#queue.lastSequence)
+  /** Gives `use` an empty record that nobody else has: neither does a call that user code makes meanwhile. */
+  #withRecord<T>(use: (record: RecordBuffer) => T): T {
+    const record = this.#spare ?? new RecordBuffer()
+    this.#spare = undefined
+    record.reset()
     try {
-      for (let key = scan.nextSync(); key !== undefined; key = scan.nextSync()) {
-        record.delete(key)
-        if (record.operationCount % DELETES_PER_PAUSE === 0) yield PAUSE
-      }
+      return use(record)
     } finally {
-      scan.closeSync()
+      this.#spare = record
     }
-    if (record.operationCount > 0) write(record)
+  }
+}
+
+/** Fills a record with a tombstone for each key of a range. */
+class RangeDeletion implements Decision {
+  readonly ready = undefined
+  readonly #reads: Reads
+  readonly #queue: CommitQueue
+  readonly #range: KeyRange
+  #scan: Scan<Uint8Array, Uint8Array> | undefined
+
+  constructor(reads: Reads, queue: CommitQueue, range: DeletedRange) {
+    this.#reads = reads
+    this.#queue = queue
+    // Copies, and errors, at the call. A bound that is missing is no key: it must not mean "everything".
+    this.#range = 'prefix' in range ? { prefix: encodeKey(range.prefix) } : { gte: encodeKey(range.gte), lt: encodeKey(range.lt) }
+  }
+
+  decide(record: RecordBuffer): boolean {
+    this.#scan ??= this.#reads.scanLatest(this.#range, this.#queue.lastSequence)
+    for (let i = 0; i < DELETES_PER_SLICE; i++) {
+      const key = this.#scan.nextSync()
+      if (key === undefined) return true
+      record.delete(key)
+    }
+    return false
+  }
+
+  end(): void {
+    this.#scan?.closeSync()
   }
 }
 

@@ -1,0 +1,203 @@
+/** Defects that a review of `src/store` found, each by the behaviour that was wrong. */
+import { afterEach, expect, onTestFinished, test } from 'vitest'
+import { FaultVfs, type Key, memory, Store, StoreError, type StoreOptions, type Value } from '../../src/index.js'
+
+const INLINE: StoreOptions = { backgroundThreads: 0 }
+const TINY: StoreOptions = { ...INLINE, memtableSize: 4096 }
+
+const unhandled: unknown[] = []
+const note = (error: unknown): void => void unhandled.push(error)
+
+afterEach(() => {
+  unhandled.length = 0
+})
+
+/** Collects rejections that nobody handles. */
+function watchRejections(): void {
+  process.on('unhandledRejection', note)
+  onTestFinished(() => void process.off('unhandledRejection', note))
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** The code that a promise is rejected with; `'ok'` when it is not. */
+async function outcome(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'ok'
+  } catch (error) {
+    return error instanceof StoreError ? error.code : String(error)
+  }
+}
+
+/** Enough keys `b0:0` … that deleting them takes several turns. */
+async function fillRange(store: Store): Promise<void> {
+  for (let i = 0; i < 40; i++) {
+    await store.batch(Array.from({ length: 1000 }, (_, j) => ({ type: 'put' as const, key: `b${i}:${j}`, value: 1 })))
+  }
+}
+
+/** More than the memtables of a tiny store take before the first of them is a table. */
+function flood(store: Store): Promise<void>[] {
+  return Array.from({ length: 12 }, (_, i) => store.put(`flood${i}`, Buffer.alloc(300_000)))
+}
+
+test('a getter that calls the store does not tear the put or the batch that it is in', async () => {
+  const store = await Store.open(memory(), INLINE)
+  const calling = (call: () => void): Value => ({
+    get x() {
+      call()
+      return 1
+    },
+  })
+  await store.put(
+    'a',
+    calling(() => store.putSync('a inside', 1)),
+  )
+  store.putSync(
+    'b',
+    calling(() => store.deleteSync('nothing')),
+  )
+  await store.batch([
+    { type: 'put', key: 'c1', value: 1 },
+    { type: 'put', key: 'c2', value: calling(() => void store.batch([{ type: 'put', key: 'c inside', value: 1 }])) },
+  ])
+  store.batchSync([
+    { type: 'put', key: 'd1', value: 1 },
+    { type: 'put', key: 'd2', value: calling(() => store.putSync('d inside', 1)) },
+  ])
+  expect(store.keys().toArraySync()).toEqual(['a', 'a inside', 'b', 'c inside', 'c1', 'c2', 'd inside', 'd1', 'd2'])
+  expect(store.stats().sequence).toBe(10)
+})
+
+test('a write that follows two range deletes outlives both', async () => {
+  for (const write of [(store: Store) => store.put('b1:1', 'later'), async (store: Store) => store.putSync('b1:1', 'later')]) {
+    const store = await Store.open(memory(), INLINE)
+    await fillRange(store)
+    await store.put('n', 1)
+    const deletes = [store.deleteRange('a', 'm'), store.deleteRange('n', 'z')]
+    await nextTurn()
+    await write(store)
+    await Promise.all(deletes)
+    expect(store.scan().toArraySync()).toEqual([['b1:1', 'later']])
+  }
+})
+
+test('conditional writes and range deletes keep their place among writes that wait for room', async () => {
+  const store = await Store.open(memory(), TINY)
+  const writes: Promise<unknown>[] = flood(store)
+  const incremented = store.increment('x')
+  writes.push(store.put('x', 5), store.deletePrefix('y'), store.put('y', 1), store.putIfAbsent('z', 1), store.put('z', 2))
+  await Promise.all(writes)
+  expect(await incremented).toBe(1n)
+  expect(['x', 'y', 'z'].map((key) => store.getSync(key))).toEqual([5, 1, 2])
+})
+
+test('a conditional write that has to load its key keeps its place', async () => {
+  const store = await Store.open(memory(), { ...INLINE, readMode: 'async', blockCacheSize: 0 })
+  await store.put('x', 10)
+  await store.flush()
+  const incremented = store.increment('x')
+  await Promise.all([incremented, store.put('x', 5)])
+  expect(await incremented).toBe(11n)
+  expect(store.getSync('x')).toBe(5)
+})
+
+test('arguments of a conditional write may change after the call', async () => {
+  const store = await Store.open(memory(), INLINE)
+  const key = Buffer.from('key')
+  const value = { n: 1 }
+  const written = store.putIfAbsent(key, value)
+  key.write('xyz')
+  value.n = 2
+  await written
+  expect(store.scan().toArraySync()).toEqual([['key', { n: 1 }]])
+})
+
+test('a synchronous write does not wait for ever behind writes that wait for their sync', async () => {
+  const store = await Store.open(memory(), { ...TINY, walSync: 'always' })
+  const writes = flood(store)
+  store.putSync('k', 1)
+  expect(store.getSync('flood11')).toBeDefined()
+  await Promise.all(writes)
+})
+
+test('a refused put leaves no promise behind that fails unseen', async () => {
+  watchRejections()
+  const vfs = new FaultVfs(memory())
+  const store = await Store.open(vfs, { ...INLINE, walSync: 'always' })
+  vfs.addRule({ operation: 'sync', path: /\.log$/, times: Infinity, error: 'EIO' })
+  const failing = outcome(store.put('a', 1))
+  await Promise.resolve()
+  const refused = outcome(store.put('x'.repeat(70_000), 1))
+  expect([await failing, await refused]).toEqual(['ERR_BACKGROUND', 'ERR_INVALID_KEY'])
+  await nextTurn()
+  expect(unhandled).toEqual([])
+})
+
+test('a range delete whose sync fails under a synchronous write fails only once', async () => {
+  watchRejections()
+  const vfs = new FaultVfs(memory())
+  const store = await Store.open(vfs, INLINE)
+  await fillRange(store)
+  const deleted = outcome(store.deleteRange('a', 'z', { sync: true }))
+  await nextTurn()
+  vfs.addRule({ operation: 'sync', path: /\.log$/, times: Infinity, error: 'EIO' })
+  expect(() => store.putSync('k', 1, { sync: true })).toThrow(StoreError)
+  for (let i = 0; i < 5; i++) await nextTurn()
+  expect(await deleted).toBe('ERR_BACKGROUND')
+  expect(unhandled).toEqual([])
+})
+
+test("with walSync 'none' a full disk at sync and flush stops nothing for good", async () => {
+  for (const act of [(store: Store) => store.sync(), async (store: Store) => store.syncSync(), (store: Store) => store.flush()]) {
+    const vfs = new FaultVfs(memory())
+    const store = await Store.open(vfs, { ...INLINE, walSync: 'none' })
+    await store.put('a', 1)
+    await store.sync()
+    await store.put('a', 2)
+    const full = vfs.addRule({ operation: ['write', 'create'], path: /\.log$/, times: Infinity, error: 'ENOSPC' })
+    expect(await outcome(act(store))).toBe('ERR_DISK_FULL')
+    expect(store.status).toBe('full')
+    full.remove()
+    await store.put('b', 1)
+    await store.sync()
+    expect(store.status).toBe('open')
+    const copy = await Store.open(memoryClone(vfs), INLINE)
+    expect(copy.scan().toArraySync()).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ])
+    await copy.close()
+  }
+})
+
+function memoryClone(vfs: FaultVfs): ReturnType<typeof memory> {
+  return (vfs.inner as ReturnType<typeof memory>).crashClone({ unsyncedPercent: 0, seed: 1 })
+}
+
+test('close finishes a range delete that was accepted', async () => {
+  const vfs = memory()
+  const store = await Store.open(vfs, INLINE)
+  await fillRange(store)
+  const deleted = store.deleteRange('a', 'z')
+  await nextTurn()
+  await store.close()
+  await deleted
+  const again = await Store.open(vfs, INLINE)
+  expect(again.keys().toArraySync()).toEqual([])
+  await again.close()
+})
+
+test('a range or prefix that was left out is an error, not everything', async () => {
+  const store = await Store.open(memory(), INLINE)
+  await store.put('a', 1)
+  const missing = undefined as unknown as Key
+  expect(await outcome(store.deletePrefix(missing))).toBe('ERR_INVALID_KEY')
+  expect(await outcome(store.deleteRange('a', missing))).toBe('ERR_INVALID_KEY')
+  expect(await outcome(store.deleteRange(missing, 'b'))).toBe('ERR_INVALID_KEY')
+  expect(() => store.scanPrefix(missing)).toThrow(StoreError)
+  expect(store.keys().toArraySync()).toEqual(['a'])
+})
