@@ -141,7 +141,7 @@ class EntryCopy {
 
   /** Goes on until the end, a pause or a cut. Hot: guarded by `bench/micro/compaction.ts`. */
   advance(): number {
-    const { source, retention, outputs } = this
+    const { source, retention } = this
     let bytesLeft = PAUSE_BYTES
     while (this.status === MOVED) {
       if (this.isAfterCut) {
@@ -150,15 +150,9 @@ class EntryCopy {
       } else {
         this.entriesRead++
         if (retention.keeps(source.data, source.keyStart, source.keyEnd, source.sequence, source.kind)) {
-          if (
-            retention.isNewKey &&
-            this.cutter !== undefined &&
-            this.cutter.cutsBefore(source.data, source.keyStart, source.keyEnd, outputs.tableBytes)
-          ) {
-            if (outputs.mayCut) {
-              this.isAfterCut = true
-              return CUT
-            }
+          if (retention.isNewKey && this.isCutDue()) {
+            this.isAfterCut = true
+            return CUT
           }
           this.write()
         }
@@ -169,6 +163,12 @@ class EntryCopy {
     }
     assert(this.status !== NEEDS_IO, 'jobs read on the spot')
     return ENDED
+  }
+
+  /** Whether the table in progress is to end before the current entry, and may. */
+  private isCutDue(): boolean {
+    const { source, cutter, outputs } = this
+    return cutter !== undefined && cutter.cutsBefore(source.data, source.keyStart, source.keyEnd, outputs.tableBytes) && outputs.mayCut
   }
 
   private write(): void {

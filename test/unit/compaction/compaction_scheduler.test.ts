@@ -341,11 +341,13 @@ describe('pausing and closing', () => {
       writeAtRandom(store, new Random(1), 2000, 500, model)
       while (!store.scheduler.stats().isCompactionRunning) await new Promise(setImmediate)
       store.roll()
+      const compactions = store.compactions.length
       const waiting = store.scheduler.idle()
       const closed = store.scheduler[how]()
       await expect(waiting).rejects.toMatchObject({ code: 'ERR_NOT_OPEN' })
       await closed
       expect(store.scheduler.stats()).toMatchObject({ isFlushRunning: false, isCompactionRunning: false })
+      expect(store.compactions).toHaveLength(compactions)
       expect(store.visible()).toEqual(contentOf(model))
       expect(store.files()).toEqual(store.liveFiles())
       expect(store.strayReferences()).toBe(0)

@@ -59,6 +59,22 @@ describe('level iterator', () => {
     expect(new LevelIterator(tables, cache, new ReadContext(), undefined, Buffer.from('a')).seekToLast()).toBe(EXHAUSTED)
   })
 
+  test('a seek that waits loads nothing twice, and stands nowhere meanwhile', async () => {
+    const { tables, cache } = makeLevel([put('a', 5), put('b', 9), put('c', 7)], 2, 1)
+    const context = new ReadContext(false)
+    const level = new LevelIterator(tables, cache, context)
+    const loads = async (act: () => MoveStatus): Promise<number> => {
+      let count = 0
+      for (; act() === NEEDS_IO; count++) await context.load()
+      return count
+    }
+    expect(await loads(() => level.seekToFirst())).toBe(2)
+    expect(seek(level, 'b', 3)).toBe(NEEDS_IO)
+    expect(() => level.next()).toThrow('moves on from an entry')
+    expect(await loads(() => seek(level, 'b', 3))).toBe(2)
+    expect(entryAt(level).key).toBe('c')
+  })
+
   test('lets go of its tables', () => {
     const { tables, cache } = makeLevel(letters('abcdef'), 2)
     const level = new LevelIterator(tables, cache, new ReadContext())
