@@ -42,7 +42,6 @@ const writeTogether = command(
     const issued: Promise<void>[] = []
     for (const { write: one, manner, waits } of writes) {
       issued.push(acknowledged(model, issue(model, real.store, one, manner)))
-      if (one.reads) await Promise.all(issued)
       if (waits) await Promise.resolve()
     }
     await Promise.all(issued)
@@ -212,11 +211,7 @@ const crash = command(
     turns: fc.nat({ max: 4 }),
   }),
   async (model, real, { kind, unsyncedPercent, seed, options, writes, turns }) => {
-    const issued: Promise<void>[] = []
-    for (const { write: one, manner } of writes) {
-      issued.push(acknowledged(model, issue(model, real.store, one, manner)))
-      if (one.reads) await Promise.all(issued)
-    }
+    const issued = writes.map(({ write: one, manner }) => acknowledged(model, issue(model, real.store, one, manner)))
     for (let i = 0; i < turns; i++) await (i % 2 === 0 ? Promise.resolve() : nextTurn())
     const clone = kind === 'kill' ? real.vfs.processKillClone() : real.vfs.crashClone({ unsyncedPercent, seed })
     const { safe, durable } = model

@@ -19,8 +19,6 @@ interface Expected {
 /** One write. */
 export interface Write {
   readonly name: string
-  /** Whether it reads before it writes. */
-  readonly reads?: boolean
   /** What it should do to a state. */
   expect(state: ReadonlyMap<string, Value>): Expected
   /** Issues it. */
@@ -124,7 +122,6 @@ const batch = fc.tuple(anyChanges, fc.boolean()).map(([changes, isChained]): Wri
 })
 
 const putIfAbsent = fc.tuple(anyKey, anyValue).map(([key, value]): Write => ({
-  reads: true,
   name: `putIfAbsent ${fc.stringify(key)} ${brief(value)}`,
   expect: (state) => (state.has(key) ? { changes: [], answer: false } : { changes: [[key, value]], answer: true }),
   issue: (store, options) => store.putIfAbsent(storeKey(key), value, options),
@@ -137,7 +134,6 @@ const putIfEquals = fc
   .map(([key, value, other, isRight]): Write => {
     let expected: Value | undefined
     return {
-      reads: true,
       name: `putIfEquals ${fc.stringify(key)} ${brief(value)} ${isRight ? 'as it is' : brief(other)}`,
       expect(state) {
         expected = isRight ? state.get(key) : other
@@ -149,7 +145,6 @@ const putIfEquals = fc
   })
 
 const increment = fc.tuple(anyKey, fc.oneof(fc.integer(), fc.constantFrom(INT64_MAX, INT64_MIN, 1n))).map(([key, by]): Write => ({
-  reads: true,
   name: `increment ${fc.stringify(key)} ${by}`,
   expect(state) {
     const found = state.get(key)
@@ -165,7 +160,6 @@ const increment = fc.tuple(anyKey, fc.oneof(fc.integer(), fc.constantFrom(INT64_
 }))
 
 const deleteRange = fc.tuple(anyKey, anyKey).map(([start, end]): Write => ({
-  reads: true,
   name: `deleteRange ${fc.stringify(start)} ${fc.stringify(end)}`,
   expect: (state) => ({ changes: gone(state, start, end) }),
   issue: (store, options) => store.deleteRange(storeKey(start), storeKey(end), options),
@@ -173,7 +167,6 @@ const deleteRange = fc.tuple(anyKey, anyKey).map(([start, end]): Write => ({
 }))
 
 const deletePrefix = fc.oneof(anyKey, fc.constantFrom('key:', 'a', '\xff')).map((prefix): Write => ({
-  reads: true,
   name: `deletePrefix ${fc.stringify(prefix)}`,
   expect: (state) => ({ changes: gone(state, prefix, prefixEnd(prefix)) }),
   issue: (store, options) => store.deletePrefix(storeKey(prefix), options),
