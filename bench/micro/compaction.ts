@@ -1,9 +1,9 @@
 /**
  * The throughput of jobs, in entries per second: `npm run build:tools && node build/bench/micro/compaction.js [filter]`.
  *
- * Entries have keys of 16 bytes and values of 100, half of them compressible; files lie in memory, so that only the processor counts. A compaction merges
- * a batch of four tables of level 0 with the level below, which is two and a half times as large; a flush writes one memtable. Time is that of the
- * processor, garbage collection included, because the clock of a busy machine tells more about the others.
+ * Entries have keys of 16 bytes and values of 100, half of them compressible; files lie in memory, so that only the processor counts. A
+ * compaction merges a batch of four tables of level 0 with the level below, which is two and a half times as large; a flush writes one
+ * memtable. Time is that of the processor, garbage collection included: the clock of a busy machine tells more about its other work.
  */
 import { initChecksum } from '../../src/codec/checksum.js'
 import type { CompressionName } from '../../src/codec/compression.js'
@@ -79,9 +79,9 @@ function measure(name: string, makeJob: (firstFileNumber: number) => Job, vfs: M
   const { entriesRead, bytesWritten } = result!
   const rate = Math.round(entriesRead / bestMs)
   const mibPerSecond = ((entriesRead * RECORD_BYTES) / 1024 / 1024 / bestMs) * 1000
-  console.log(
-    `${name.padEnd(24)} ${String(rate).padStart(6)} k entries/s ${mibPerSecond.toFixed(0).padStart(5)} MiB/s raw, wrote ${(bytesWritten / 1048576).toFixed(1)} MiB`,
-  )
+  const written = (bytesWritten / 1024 / 1024).toFixed(1)
+  const speeds = `${String(rate).padStart(6)} k entries/s ${mibPerSecond.toFixed(0).padStart(5)} MiB/s raw`
+  console.log(`${name.padEnd(24)} ${speeds}, wrote ${written} MiB`)
 }
 
 function measureCompaction(codec: CompressionName): void {

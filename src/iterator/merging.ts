@@ -3,13 +3,13 @@
  *
  * The children that stand on an entry are kept in `order`, an array of child numbers sorted by their entries in the direction of travel;
  * its first element is the *top*, whose entry the merged iterator shows. A move moves the top, compares it with the second, and when it is
- * still ahead that was all. Otherwise it is put in its place among the others by insertion.
+ * still ahead that was all. Otherwise its place among the others is found by binary search.
  *
  *   children   [ memtable, L0 table, L5, L6 ]            each stands on its own entry, or nowhere
  *   order      [ 3, 0, 2 ]                               L6 shows; child 1 has no entry left
  *
- * For the 1 to 15 runs that a store has this beats a binary heap and a loser tree: most entries are in the last level, the top mostly stays
- * the top, and then the move costs one comparison where a heap needs two and a tree log2(n) (measured, see `docs/compaction.md`).
+ * For the 1 to 15 runs that a store has this beats a binary heap: most entries are in the last level, the top mostly stays
+ * the top, and then the move costs one comparison where a heap needs two (measured, see `docs/compaction.md`).
  *
  * Invariants
  * 1. The children hold distinct (key, sequence) pairs, as the runs of a store do. Should two be equal, the earlier child comes first.
@@ -88,8 +88,8 @@ export class MergingIterator implements InternalIterator {
   }
 
   /**
-   * Hot: about 30 ns above the child's own move while the top stays the top; guarded by `bench/micro/iterators.ts`. The comparison stands here in
-   * full, and what shows is read once, because calling `compareBytes` and `show` cost 15 % more.
+   * Hot: about 30 ns above the child's own move while the top stays the top; guarded by `bench/micro/iterators.ts`. The comparison stands
+   * here in full, and what shows is read once, because calling `compareBytes` and `show` cost 15 % more.
    */
   next(): MoveStatus {
     if (this.direction !== FORWARD && this.turn(FORWARD) === NEEDS_IO) return NEEDS_IO

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { baseLevelBytes, levelTargets, targetTableBytes } from '../../../src/compaction/level_targets.js'
 
@@ -41,6 +42,17 @@ describe('level targets', () => {
     expect(targets(0, 0, 0, 0, 0, 10, 100)).toEqual({ baseLevel: 5, mib: [0, 0, 0, 0, 0, 16, 100] })
     expect(targets(0, 0, 0, 0, 0, 10, 70)).toEqual({ baseLevel: 5, mib: [0, 0, 0, 0, 0, 0, 70] })
     expect(targets(0, 0, 0, 5, 0, 0, 70)).toEqual({ baseLevel: 3, mib: [0, 0, 0, 0, 0, 0, 70] })
+  })
+
+  test('are those of the worked example in docs/compaction.md', () => {
+    const page = readFileSync(new URL('../../../docs/compaction.md', import.meta.url), 'utf8')
+    const rows = [...page.matchAll(/^((?:\| \d+ ){7})\| ([\d ]+) \|$/gm)]
+    expect(rows.length).toBeGreaterThanOrEqual(6)
+    for (const [row, sizes, expected] of rows) {
+      const numbers = sizes!.match(/\d+/g)!.map(Number)
+      const { baseLevel, mib } = targets(0, ...numbers.slice(0, 6))
+      expect({ baseLevel, mib: mib.slice(1).join(' ') }, row).toEqual({ baseLevel: numbers[6], mib: expected })
+    }
   })
 
   test('everything scales with the memtable', () => {
