@@ -1,8 +1,8 @@
 /**
  * The hot paths of `src/iterator/`, in nanoseconds per entry: `npm run build:tools && node build/bench/micro/iterators.js [filter]`.
  *
- * 40,000 entries with keys of 16 and values of 100 bytes, dealt out to runs in various ways, all blocks cached. A sample is a full scan; the
- * fastest counts, what other processes take away is noise.
+ * 40,000 entries with keys of 16 and values of 100 bytes, dealt out to runs in various ways, all blocks cached. A sample is a full scan;
+ * the fastest counts, what other processes take away is noise.
  */
 import { BlockCache } from '../../src/cache/block_cache.js'
 import { type InternalIterator, MOVED } from '../../src/codec/internal_iterator.js'
