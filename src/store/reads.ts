@@ -192,6 +192,7 @@ export class Reads implements ReadEngine {
   ): Promise<(T | undefined)[]> {
     for (const key of keys) {
       if (this.turn.spend()) await this.turn.later(undefined)
+      this.source.checkReadable()
       values.push(await this.findLater(view, key, sequence, decode))
     }
     return values
@@ -204,6 +205,8 @@ export class Reads implements ReadEngine {
       const status = lookup.find(view, key, key.length, sequence, context)
       if (status !== NEEDS_IO) return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
       await context.load()
+      // After a close nobody would close what is opened from here on.
+      this.source.checkReadable()
     }
   }
 
