@@ -160,16 +160,16 @@ const CODECS: readonly CompressionName[] = ['zstd', 'snappy', 'none']
 export function resolveOptions(options: StoreOptions = {}): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
   for (const name of Object.keys(options)) {
-    if (!(name in ALL_OPTIONS)) {
+    if (!Object.hasOwn(ALL_OPTIONS, name)) {
       throw new StoreError('ERR_INVALID_OPTION', `unknown option '${name}': known are ${Object.keys(ALL_OPTIONS).join(', ')}`)
     }
   }
-  const rate = options.bloomFalsePositiveRate ?? defaultOptions.bloomFalsePositiveRate
+  const { bloomFalsePositiveRate: rate = defaultOptions.bloomFalsePositiveRate } = options
   if (rate !== 0) numberIn('bloomFalsePositiveRate', rate, 0.0001, 0.5, '0 (no filter) or a number')
   const { vfs = nodeVfs, clock = systemClock, workerUrl } = options
   if (workerUrl !== undefined && !(workerUrl instanceof URL)) throw invalid('workerUrl', 'a URL', workerUrl)
-  if (typeof vfs !== 'object' || typeof vfs.openSync !== 'function') throw invalid('vfs', 'a file system', vfs)
-  if (typeof clock !== 'object' || typeof clock.nowMs !== 'function') throw invalid('clock', 'a clock', clock)
+  if (typeof vfs !== 'object' || vfs === null || typeof vfs.openSync !== 'function') throw invalid('vfs', 'a file system', vfs)
+  if (typeof clock !== 'object' || clock === null || typeof clock.nowMs !== 'function') throw invalid('clock', 'a clock', clock)
   return {
     createIfMissing: flag('createIfMissing', options.createIfMissing, true),
     errorIfExists: flag('errorIfExists', options.errorIfExists, false),
@@ -194,8 +194,7 @@ export function resolveOptions(options: StoreOptions = {}): ResolvedOptions {
   }
 }
 
-function resolveCompression(compression: StoreOptions['compression']): readonly CompressionName[] {
-  const given = compression ?? defaultOptions.compression
+function resolveCompression(given: NonNullable<StoreOptions['compression']> = defaultOptions.compression): readonly CompressionName[] {
   if (typeof given === 'string') {
     const name = oneOf('compression', given, CODECS, defaultOptions.compression)
     const above: CompressionName = name === 'zstd' ? 'snappy' : name
