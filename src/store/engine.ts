@@ -14,13 +14,13 @@
  *    sequence that somebody can read at.
  * 4. A log is deleted only after the edit that made it unnecessary is durable.
  * 5. States go `open ⇄ full`, `open | full → failed`, and from any of them to `closing → closed`. In `failed` nothing is written any more:
- *    no log record, no table, no manifest edit.
+ *    no log record, no table, no manifest edit; only closing may still bring into the log what was acknowledged before.
  */
 import type { BlockCache } from '../cache/block_cache.js'
 import type { CompactionSummary, FlushRequest, FlushSummary, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
-import { StoreError, ioError } from '../util/errors.js'
+import { type StoreError, ioError } from '../util/errors.js'
 import { type Task, runTask, runTaskSync } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
@@ -37,6 +37,8 @@ import type { ResolvedOptions } from './options.js'
 import { MemtableSet, type RecoveredMemtable } from './memtable_set.js'
 import { type MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
+import { RecoveredFloor } from './recovered_floor.js'
+import { diskFull, notOpen, readOnly, stopped } from './refusals.js'
 import type { RecordBuffer } from './record_buffer.js'
 import { type KeyRange, encodeRange } from './scan.js'
 import type { StoreStatus } from './stats.js'
@@ -159,7 +161,7 @@ export class Engine implements CommitHost {
 
   checkWritable(): void {
     if (this.#state === 'open' || this.#state === 'full') return
-    if (this.#state === 'read-only') throw new StoreError('ERR_READ_ONLY', 'this store was opened with readOnly: open it without to write')
+    if (this.#state === 'read-only') throw readOnly()
     if (this.#failure !== undefined && this.#state === 'failed') throw this.#failure
     throw notOpen()
   }
@@ -216,11 +218,7 @@ export class Engine implements CommitHost {
   fail(error: unknown): StoreError {
     if (this.#failure !== undefined) return this.#failure
     const cause = ioError(error, 'write', this.path)
-    this.#failure = new StoreError(
-      'ERR_BACKGROUND',
-      `the store takes no more writes because an earlier one failed (${cause.message}): close it, mend the cause, open it again`,
-      { path: cause.path, cause },
-    )
+    this.#failure = stopped(cause)
     if (this.#state === 'open' || this.#state === 'full') this.#state = 'failed'
     this.scheduler?.stop(this.#failure)
     this.queue.stop(this.#failure)
@@ -266,11 +264,14 @@ export class Engine implements CommitHost {
     if (logNumber !== undefined) this.logs.retireBelow(logNumber)
     this.#manifest.files.installed(version, logNumber)
     this.#updatePressure()
-    if (this.#isBackgroundFull) {
-      this.#isBackgroundFull = false
-      this.setDiskFull(false)
-    }
+    this.#backgroundHasRoom()
     this.queue.resume()
+  }
+
+  #backgroundHasRoom(): void {
+    if (!this.#isBackgroundFull) return
+    this.#isBackgroundFull = false
+    this.setDiskFull(false)
   }
 
   onJobError(error: StoreError, _job: JobDescription): void {
@@ -278,7 +279,11 @@ export class Engine implements CommitHost {
       this.setDiskFull(true)
       this.#isBackgroundFull = true
       this.options.clock.after(DISK_FULL_RETRY_MS, () => {
-        if (this.#state === 'full') this.scheduler?.resume()
+        if (this.#state !== 'full') return
+        this.scheduler!.resume()
+        // What failed may have been given up, as a requested compaction is: then nothing is left that could succeed.
+        const { pendingFlushes, isFlushRunning, isCompactionRunning } = this.scheduler!.stats()
+        if (pendingFlushes === 0 && !isFlushRunning && !isCompactionRunning) this.#backgroundHasRoom()
       })
       this.queue.resume()
       return
@@ -333,7 +338,7 @@ export class Engine implements CommitHost {
         this.queue.syncSync()
         if (this.#freezeForClose()) this.scheduler!.flushedSync()
         this.logs.sealSync()
-      }
+      } else if (this.#failure !== undefined) this.#keepAcknowledged()
     } catch (error) {
       failure = this.#lastResort(error)
     }
@@ -345,11 +350,14 @@ export class Engine implements CommitHost {
 
   async #flush(): Promise<void> {
     await this.queue.whenSettled()
-    if (this.visibleSequence < this.queue.lastSequence) await this.queue.sync()
-    if (this.memtables.active.memtable.entryCount > 0) {
-      while (!this.pressure.mayFreeze()) await this.scheduler!.progress()
-      this.#roll(this.options.memtableSize)
+    const { active } = this.memtables
+    while (active === this.memtables.active && active.memtable.entryCount > 0) {
+      if (this.pressure.mayFreeze()) this.#roll(this.options.memtableSize)
+      else if (this.#unpublished.length > 0) await this.queue.sync()
+      else await this.scheduler!.progress()
     }
+    // Memtables with writes that wait for their sync become tables only when those are visible.
+    if (this.#unpublished.length > 0) await this.queue.sync()
     await this.scheduler!.flushed()
   }
 
@@ -361,7 +369,7 @@ export class Engine implements CommitHost {
         await this.queue.sync()
         if (this.#freezeForClose()) await this.scheduler!.flushed()
         this.logs.sealSync()
-      }
+      } else if (this.#failure !== undefined) this.#keepAcknowledged()
     } catch (error) {
       failure = this.#lastResort(error)
     }
@@ -377,6 +385,15 @@ export class Engine implements CommitHost {
     this.#state = 'closing'
     this.openReaders.releaseAll()
     return wasWritable
+  }
+
+  /** At the close of a failed store: what was acknowledged before may not be as durable yet as a close makes it. */
+  #keepAcknowledged(): void {
+    try {
+      this.logs.sealSync()
+    } catch {
+      // It was the log that failed, and everybody has been told.
+    }
   }
 
   /** When closing in order has failed: nothing is lost as long as the logs are whole. Returns the error if they are not. */
@@ -416,16 +433,7 @@ export class Engine implements CommitHost {
     if (mustFlush && this.memtables.active.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
     const recovered = mustFlush ? this.memtables.slots.slice(1) : []
     const isLeft = (): boolean => recovered.some((slot) => this.memtables.slots.includes(slot))
-    if (recovered.length > 0) {
-      this.logs.setFloor({
-        wait: async () => {
-          if (isLeft()) await scheduler.flushed()
-        },
-        waitSync: () => {
-          if (isLeft()) scheduler.flushedSync()
-        },
-      })
-    }
+    this.logs.setFloor(new RecoveredFloor(this, this.options.clock, this.#keepAlive, isLeft))
     this.#updatePressure()
     scheduler.poke()
   }
@@ -489,12 +497,4 @@ export class Engine implements CommitHost {
       this.scheduler!.poke()
     })
   }
-}
-
-function notOpen(): StoreError {
-  return new StoreError('ERR_NOT_OPEN', 'this store is closed: open it again with Store.open()')
-}
-
-function diskFull(path: string): StoreError {
-  return new StoreError('ERR_DISK_FULL', `no space left in ${path}: free some space; reads go on and writes resume by themselves`, { path })
 }

@@ -1,6 +1,10 @@
 /** Defects that a review of `src/store` found, each by the behaviour that was wrong. */
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, expect, onTestFinished, test } from 'vitest'
-import { FaultVfs, type Key, memory, Store, StoreError, type StoreOptions, type Value } from '../../src/index.js'
+import { FaultVfs, type Key, ManualClock, memory, Store, StoreError, type StoreOptions, type Value } from '../../src/index.js'
 
 const INLINE: StoreOptions = { backgroundThreads: 0 }
 const TINY: StoreOptions = { ...INLINE, memtableSize: 4096 }
@@ -200,4 +204,84 @@ test('a range or prefix that was left out is an error, not everything', async ()
   expect(await outcome(store.deleteRange(missing, 'b'))).toBe('ERR_INVALID_KEY')
   expect(() => store.scanPrefix(missing)).toThrow(StoreError)
   expect(store.keys().toArraySync()).toEqual(['a'])
+})
+
+test('reads that are under way when the store closes end, and leave no file open', async () => {
+  const vfs = memory()
+  const options: StoreOptions = { ...TINY, readMode: 'async', blockCacheSize: 0 }
+  const filled = await Store.open(vfs, options)
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`)
+  for (const key of keys) await filled.put(key, Buffer.alloc(200))
+  await filled.flush()
+  await filled.close()
+  const store = await Store.open(vfs, options)
+  const reads = [...keys.map((key) => outcome(store.get(key))), outcome(store.getMany(keys)), outcome(store.scan().toArray())]
+  store.closeSync()
+  expect(new Set(await Promise.all(reads))).toEqual(new Set(['ERR_NOT_OPEN']))
+  expect(store.stats().tables.open).toBe(0)
+})
+
+test("with walSync 'none' closing a store that background work has stopped keeps what was acknowledged", async () => {
+  const vfs = new FaultVfs(memory())
+  const store = await Store.open(vfs, { ...INLINE, memtableSize: 65_536, walSync: 'none' })
+  vfs.addRule({ operation: 'create', path: /\.sst$/, times: Infinity, error: 'EIO' })
+  for (let i = 0; i < 100; i++) await store.put(`k${i}`, Buffer.alloc(1000)).catch(() => {})
+  expect(store.status).toBe('failed')
+  const acknowledged = store.keys().toArraySync()
+  await store.close()
+  const again = await Store.open(memoryClone(vfs), INLINE)
+  expect(again.keys().toArraySync()).toEqual(acknowledged)
+  await again.close()
+})
+
+test('a full disk that only a requested compaction met is over at the next look', async () => {
+  const vfs = new FaultVfs(memory())
+  const clock = new ManualClock()
+  const store = await Store.open(vfs, { ...INLINE, clock })
+  for (const value of [1, 2]) {
+    await store.put('a', value)
+    await store.flush()
+  }
+  const full = vfs.addRule({ operation: ['create', 'write'], path: /\.sst$/, times: Infinity, error: 'ENOSPC' })
+  expect(await outcome(store.compact())).toBe('ERR_DISK_FULL')
+  expect(store.status).toBe('full')
+  full.remove()
+  clock.advance(1000)
+  expect(store.status).toBe('open')
+})
+
+test('a full disk right after a crash does not stop the store when it syncs', async () => {
+  const crashed = memory()
+  const before = await Store.open(crashed, INLINE)
+  await before.put('a', 1)
+  const vfs = new FaultVfs(crashed.crashClone({ unsyncedPercent: 100, seed: 1 }))
+  const clock = new ManualClock()
+  const full = vfs.addRule({ operation: ['create', 'write'], path: /\.sst$/, times: Infinity, error: 'ENOSPC' })
+  const store = await Store.open(vfs, { ...INLINE, clock })
+  for (let i = 0; i < 20; i++) await nextTurn()
+  expect(store.status).toBe('full')
+  const written = outcome(store.put('b', 1, { sync: true }))
+  full.remove()
+  for (let i = 0; i < 20; i++) {
+    clock.advance(500)
+    await nextTurn()
+  }
+  expect(await written).toBe('ok')
+  expect(store.status).toBe('open')
+})
+
+test('a process stays alive while a write waits for what was recovered to become a table', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'varve-floor-'))
+  onTestFinished(() => rm(dir, { recursive: true }))
+  const library = JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)
+  const run = (body: string): { status: number | null; stdout: string } =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', `import { Store } from ${library}; ${body}`], { encoding: 'utf8' })
+  run(`const s = await Store.open(${JSON.stringify(dir)}, { memtableSize: 1 << 20 })
+    for (let i = 0; i < 20000; i++) s.putSync('k' + i, Buffer.alloc(100))
+    process.kill(process.pid, 'SIGKILL')`)
+  const again = run(`const s = await Store.open(${JSON.stringify(dir)}, { memtableSize: 1 << 20 })
+    await s.put('k', 1, { sync: true })
+    console.log('acknowledged')
+    await s.close()`)
+  expect([again.status, again.stdout]).toEqual([0, 'acknowledged\n'])
 })
