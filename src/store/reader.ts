@@ -27,7 +27,7 @@ export type Decode<T> = (data: Buffer, start: number, end: number) => T
 /** Options of a point read. */
 export interface ReadOptions {
   /** Read as of this snapshot. Default: the latest acknowledged state. */
-  snapshot?: Snapshot
+  snapshot?: Snapshot<Key>
   /**
    * `false`: returned bytes may be a view of the store's memory instead of a copy. The view is borrowed: it must not be written to, and
    * holds only until the caller next awaits or calls the store. Default `true`.
@@ -37,11 +37,11 @@ export interface ReadOptions {
 
 /** What reads need of the engine. */
 export interface ReadEngine {
-  get<T>(key: Key, snapshot: Snapshot | undefined, decode: Decode<T>): Promise<T | undefined>
-  getSync<T>(key: Key, snapshot: Snapshot | undefined, decode: Decode<T>): T | undefined
-  getMany<T>(keys: readonly Key[], snapshot: Snapshot | undefined, decode: Decode<T>): Promise<(T | undefined)[]>
-  getManySync<T>(keys: readonly Key[], snapshot: Snapshot | undefined, decode: Decode<T>): (T | undefined)[]
-  scan<K extends Key, T>(shape: 'entries' | 'keys' | 'values', options: ScanOptions, snapshot: Snapshot | undefined): Scan<T, K>
+  get<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): Promise<T | undefined>
+  getSync<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): T | undefined
+  getMany<T>(keys: readonly Key[], snapshot: Snapshot<Key> | undefined, decode: Decode<T>): Promise<(T | undefined)[]>
+  getManySync<T>(keys: readonly Key[], snapshot: Snapshot<Key> | undefined, decode: Decode<T>): (T | undefined)[]
+  scan<K extends Key, T>(shape: 'entries' | 'keys' | 'values', options: ScanOptions, snapshot: Snapshot<Key> | undefined): Scan<T, K>
 }
 
 const isThere: Decode<true> = () => true
@@ -52,7 +52,7 @@ export abstract class Reader<K extends Key = string> {
   protected abstract readonly reads: ReadEngine
 
   /** The snapshot to read at, where the reader is one. @internal */
-  protected abstract pinned(): Snapshot | undefined
+  protected abstract pinned(): Snapshot<Key> | undefined
 
   /**
    * The value of `key`, or `undefined`. Safe integers come as `number`, larger ones as `bigint`.
@@ -155,19 +155,28 @@ export abstract class Reader<K extends Key = string> {
    *
    * @throws StoreError `ERR_INVALID_KEY` for a bound that is no key, `ERR_INVALID_OPTION`, `ERR_NOT_OPEN`
    */
-  scan(options: ScanOptions = {}): Scan<[K, Value], K> {
+  scan(options: ScanOptions & { keys: 'bytes' }): Scan<[Uint8Array, Value], Uint8Array>
+  scan(options: ScanOptions & { keys: 'string' }): Scan<[string, Value], string>
+  scan(options?: ScanOptions): Scan<[K, Value], K>
+  scan(options: ScanOptions = {}): Scan<[Key, Value], Key> {
     return this.reads.scan('entries', options, options.snapshot ?? this.pinned())
   }
 
   /** Entries whose keys begin with `prefix`, in key order, as of this call. */
-  scanPrefix(prefix: Key, options: ScanOptions = {}): Scan<[K, Value], K> {
+  scanPrefix(prefix: Key, options: ScanOptions & { keys: 'bytes' }): Scan<[Uint8Array, Value], Uint8Array>
+  scanPrefix(prefix: Key, options: ScanOptions & { keys: 'string' }): Scan<[string, Value], string>
+  scanPrefix(prefix: Key, options?: ScanOptions): Scan<[K, Value], K>
+  scanPrefix(prefix: Key, options: ScanOptions = {}): Scan<[Key, Value], Key> {
     // Without this a missing argument would scan everything.
     if (prefix === undefined) throw new StoreError('ERR_INVALID_KEY', 'scanPrefix takes a prefix: a string or a Uint8Array')
     return this.reads.scan('entries', { ...options, prefix }, options.snapshot ?? this.pinned())
   }
 
   /** As `scan`, keys only. */
-  keys(options: ScanOptions = {}): Scan<K, K> {
+  keys(options: ScanOptions & { keys: 'bytes' }): Scan<Uint8Array, Uint8Array>
+  keys(options: ScanOptions & { keys: 'string' }): Scan<string, string>
+  keys(options?: ScanOptions): Scan<K, K>
+  keys(options: ScanOptions = {}): Scan<Key, Key> {
     return this.reads.scan('keys', options, options.snapshot ?? this.pinned())
   }
 

@@ -5,7 +5,7 @@
  * missing through the thread pool, and look again.
  */
 import { type Key, KeyScratch, decodeKeyString } from '../codec/key.js'
-import { type Value, decodeValue } from '../codec/value.js'
+import { type Value, decodeValue, decodeValueShared } from '../codec/value.js'
 import { mergeIterators } from '../iterator/merging.js'
 import { LevelIterator } from '../iterator/level.js'
 import { VisibleIterator } from '../iterator/visible_iterator.js'
@@ -56,7 +56,7 @@ export class Reads implements ReadEngine {
   }
 
   /** Hot: guarded by `bench/micro/store.ts`. */
-  getSync<T>(key: Key, snapshot: Snapshot | undefined, decode: Decode<T>): T | undefined {
+  getSync<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): T | undefined {
     this.source.checkReadable()
     const { lookup, scratch } = this
     const keyBytes = scratch.set(key)
@@ -65,7 +65,7 @@ export class Reads implements ReadEngine {
   }
 
   /** Hot: as `getSync`, and a promise. */
-  get<T>(key: Key, snapshot: Snapshot | undefined, decode: Decode<T>): Promise<T | undefined> {
+  get<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): Promise<T | undefined> {
     try {
       this.source.checkReadable()
       const { lookup, scratch } = this
@@ -74,23 +74,25 @@ export class Reads implements ReadEngine {
       const context = this.gate.mayBlock() ? this.blocking : this.probing
       const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, context)
       if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
-      const value = status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
-      return this.turn.spend() ? this.turn.later(value) : Promise.resolve(value)
+      if (this.turn.spend()) return this.turn.later(status === FOUND ? owned(decode)(lookup.data, lookup.start, lookup.end) : undefined)
+      return Promise.resolve(status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  getManySync<T>(keys: readonly Key[], snapshot: Snapshot | undefined, decode: Decode<T>): (T | undefined)[] {
+  getManySync<T>(keys: readonly Key[], snapshot: Snapshot<Key> | undefined, decode: Decode<T>): (T | undefined)[] {
     checkKeyList(keys)
     const values: (T | undefined)[] = []
     for (const key of keys) values.push(this.getSync(key, snapshot, decode))
     return values
   }
 
-  async getMany<T>(keys: readonly Key[], snapshot: Snapshot | undefined, decode: Decode<T>): Promise<(T | undefined)[]> {
+  async getMany<T>(keys: readonly Key[], snapshot: Snapshot<Key> | undefined, shared: Decode<T>): Promise<(T | undefined)[]> {
     this.source.checkReadable()
     checkKeyList(keys)
+    // The first values may be decoded turns before the caller gets them.
+    const decode = owned(shared)
     const { lookup, scratch, turn } = this
     const { view } = this.source
     const sequence = this.sequenceOf(snapshot)
@@ -119,7 +121,7 @@ export class Reads implements ReadEngine {
     }
   }
 
-  scan<K extends Key, T>(shape: 'entries' | 'keys' | 'values', options: ScanOptions, snapshot: Snapshot | undefined): Scan<T, K> {
+  scan<K extends Key, T>(shape: 'entries' | 'keys' | 'values', options: ScanOptions, snapshot: Snapshot<Key> | undefined): Scan<T, K> {
     this.source.checkReadable()
     const project = this.projection(shape, options) as Project<T>
     return this.openScan(options, this.sequenceOf(snapshot), project)
@@ -169,8 +171,11 @@ export class Reads implements ReadEngine {
     return snapshot
   }
 
-  private sequenceOf(snapshot: Snapshot | undefined): number {
-    return snapshot === undefined ? this.source.visibleSequence : snapshot.sequence
+  private sequenceOf(snapshot: Snapshot<Key> | undefined): number {
+    if (snapshot === undefined) return this.source.visibleSequence
+    // The sequence number of another store would silently read some other moment of this one.
+    if (snapshot instanceof Snapshot && snapshot.isOf(this)) return snapshot.sequence
+    throw new StoreError('ERR_INVALID_OPTION', "option 'snapshot' must be a snapshot of this store")
   }
 
   private async getLater<T>(key: Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
@@ -258,6 +263,11 @@ export class Reads implements ReadEngine {
     if (shape === 'keys') return asBytes ? projectKeyBytes : projectKeyString
     return asBytes ? projectByteEntry : projectEntry
   }
+}
+
+/** Decodes into values that outlive the view: by the time they reach the caller a memtable's memory may hold something else. */
+function owned<T>(decode: Decode<T>): Decode<T> {
+  return decode === (decodeValueShared as Decode<unknown>) ? (decodeValue as Decode<unknown> as Decode<T>) : decode
 }
 
 function overlaps(table: TableMeta, { lower, upper }: EncodedRange): boolean {

@@ -44,7 +44,7 @@ export interface ScanOptions extends KeyRange {
   /** Greatest number of entries. Default: no limit. */
   limit?: number
   /** Scan this snapshot instead of the latest state. */
-  snapshot?: Snapshot
+  snapshot?: Snapshot<Key>
   /** Ends the scan with `ERR_ABORTED`. */
   signal?: AbortSignal
   /** Keep the blocks that are read in the cache. Default `true`; `false` for a scan that will not come back. */

@@ -38,6 +38,11 @@ export class Snapshot<K extends Key = string> extends Reader<K> {
     return this.#state.sequence
   }
 
+  /** Whether it is a snapshot of the store that reads with `reads`. @internal */
+  isOf(reads: ReadEngine): boolean {
+    return this.reads === reads
+  }
+
   /** Lets the store forget the versions that only this snapshot needed. Scans that were begun on it go on. */
   close(): void {
     this.#state.release()
@@ -54,7 +59,7 @@ export class Snapshot<K extends Key = string> extends Reader<K> {
   }
 
   /** @internal */
-  protected override pinned(): Snapshot {
-    return this as unknown as Snapshot
+  protected override pinned(): Snapshot<Key> {
+    return this as Snapshot<Key>
   }
 }

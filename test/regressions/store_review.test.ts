@@ -285,3 +285,41 @@ test('a process stays alive while a write waits for what was recovered to become
     await s.close()`)
   expect([again.status, again.stdout]).toEqual([0, 'acknowledged\n'])
 })
+
+test('values that reach the caller turns later are no views of memory that is used again', async () => {
+  const clock = new ManualClock()
+  const store = await Store.open(memory(), { ...INLINE, clock })
+  const keys = Array.from({ length: 200 }, (_, i) => `k${i}`)
+  for (const key of keys) await store.put(key, Buffer.alloc(10))
+  const reads = keys.map((key) => {
+    clock.advance(1)
+    return store.get(key, { copy: false })
+  })
+  const many = await store.getMany(keys, { copy: false })
+  for (const value of [(await Promise.all(reads)).at(-1), ...many]) {
+    expect((value as Uint8Array).buffer).not.toBeInstanceOf(SharedArrayBuffer)
+  }
+})
+
+test('a snapshot of another store is refused', async () => {
+  const store = await Store.open(memory(), INLINE)
+  const other = await Store.open(memory(), INLINE)
+  using snapshot = other.snapshot()
+  await store.put('k', 1)
+  expect(() => store.getSync('k', { snapshot })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
+  expect(() => store.scan({ snapshot })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
+  expect(await outcome(store.get('k', { snapshot: {} as typeof snapshot }))).toBe('ERR_INVALID_OPTION')
+})
+
+test('types follow the keys of a scan, and take snapshots of a store with byte keys', async () => {
+  const store = await Store.open(memory(), { ...INLINE, keys: 'bytes' })
+  await store.put('a', 1)
+  using snapshot = store.snapshot()
+  expect(await store.get('a', { snapshot })).toBe(1)
+  const asStrings: [string, Value][] = store.scan({ snapshot, keys: 'string' }).toArraySync()
+  expect(asStrings).toEqual([['a', 1]])
+  const strings = await Store.open(memory(), INLINE)
+  await strings.put('a', 1)
+  const asBytes: Uint8Array[] = strings.keys({ keys: 'bytes' }).toArraySync()
+  expect(asBytes).toEqual([Buffer.from('a')])
+})
