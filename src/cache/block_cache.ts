@@ -254,8 +254,12 @@ export class BlockCache {
   }
 }
 
+/** Newer versions of Node align their pool, which makes it a little longer than `Buffer.poolSize`. */
+const POOL_PADDING_BYTES = 64
+
 /** The memory that `buffer` keeps alive: all that is behind it, except when that is the pool which Node cuts small buffers from. */
 function heldBytes(buffer: Buffer): number {
   const behindBytes = buffer.buffer.byteLength
-  return behindBytes === Buffer.poolSize ? buffer.byteLength : behindBytes
+  const isPool = behindBytes >= Buffer.poolSize && behindBytes <= Buffer.poolSize + POOL_PADDING_BYTES
+  return isPool ? buffer.byteLength : behindBytes
 }
