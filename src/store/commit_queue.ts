@@ -170,7 +170,9 @@ export class CommitQueue {
     return group.promise
   }
 
-  /** Adds a write that is decided when its turn has come. `record` is the caller's until then; the promise is that of its acknowledgement. */
+  /**
+   * Adds a write that is decided when its turn has come. `record` is the caller's until then; the promise is that of its acknowledgement.
+   */
   decide(record: RecordBuffer, sync: boolean, decision: Decision): Promise<void> {
     if (this.#stopped !== undefined) throw this.#stopped
     this.#submit()

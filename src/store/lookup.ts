@@ -5,8 +5,8 @@
  * 2. The tables of level 0 whose range holds the key, newest first.
  * 3. In each deeper level the one table whose range holds the key.
  *
- * Each memtable and table is asked through its filter with one hash that is computed once. The search stops at the first hit, because what lies above is
- * newer.
+ * Each memtable and table is asked through its filter with one hash that is computed once. The search stops at the first hit, because what
+ * lies above is newer.
  */
 import { compareBytes } from '../codec/bytes.js'
 import { hashKey } from '../codec/hash.js'

@@ -127,7 +127,9 @@ export class Reads implements ReadEngine {
     return this.openScan(options, this.sequenceOf(snapshot), project)
   }
 
-  /** Keys of a range as they are after the write with this sequence, acknowledged or not. Not listed among the open readers: it is closed. */
+  /**
+   * Keys of a range as they are after the write with this sequence, acknowledged or not. Not listed among the open readers: it is closed.
+   */
   scanLatest(range: KeyRange, sequence: number): Scan<Uint8Array, Uint8Array> {
     return new Scan(this.scanState({ ...range, fillCache: false }, sequence), projectKeyBytes)
   }

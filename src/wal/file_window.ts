@@ -10,7 +10,9 @@ import type { VfsFile } from '../vfs/vfs.js'
 
 const WINDOW_BYTES: number = 1024 * 1024
 
-/** A piece of at most this length is read on the spot: opening a store reads a few of them, and a trip through the thread pool costs more. */
+/**
+ * A piece of at most this length is read on the spot: opening a store reads a few of them, and a trip through the thread pool costs more.
+ */
 const READ_ON_THE_SPOT_BYTES_MAX: number = 64 * 1024
 
 /** The part of a file that is in memory. */
