@@ -61,6 +61,8 @@ export class BackPressure {
     this.#frozen = frozenMemtables
     this.debtBytes = frozenBytes + level0Bytes
     if (this.#state === 'delay' && this.debtBytes < this.budgetBytes / 2) this.#enter('free')
+    // A stall ends when there is room, whether or not somebody still waits to be told.
+    if (this.#state === 'wait') this.mayFreeze()
   }
 
   /** Whether another memtable may be frozen; if not, writes wait. */

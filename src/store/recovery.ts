@@ -154,7 +154,9 @@ function* assemble(
     (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
   )
   if (!options.readOnly) manifest.sweepSync()
-  const mustFlush = !options.readOnly && (report.unsyncedLogs.length > 0 || report.logs.length > REPLAYED_LOGS_MAX)
+  // What was salvaged becomes a table, too: the damaged log would refuse the next opening.
+  const isInDoubt = report.unsyncedLogs.length > 0 || report.damage.length > 0
+  const mustFlush = !options.readOnly && (isInDoubt || report.logs.length > REPLAYED_LOGS_MAX)
   const blockCache = new BlockCache(options.blockCacheSize)
   const parts: EngineParts = {
     options,

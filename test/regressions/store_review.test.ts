@@ -110,10 +110,12 @@ test('a conditional write that has to load its key keeps its place', async () =>
 })
 
 test('arguments of a conditional write may change after the call', async () => {
-  const store = await Store.open(memory(), INLINE)
+  const store = await Store.open(memory(), { ...INLINE, readMode: 'async', blockCacheSize: 0 })
   const key = Buffer.from('key')
   const value = { n: 1 }
-  const written = store.putIfAbsent(key, value)
+  await store.put(key, 0)
+  await store.flush()
+  const written = store.putIfEquals(key, value, 0)
   key.write('xyz')
   value.n = 2
   await written
@@ -261,6 +263,7 @@ test('a full disk right after a crash does not stop the store when it syncs', as
   for (let i = 0; i < 20; i++) await nextTurn()
   expect(store.status).toBe('full')
   const written = outcome(store.put('b', 1, { sync: true }))
+  await nextTurn()
   full.remove()
   for (let i = 0; i < 20; i++) {
     clock.advance(500)
@@ -322,4 +325,38 @@ test('types follow the keys of a scan, and take snapshots of a store with byte k
   await strings.put('a', 1)
   const asBytes: Uint8Array[] = strings.keys({ keys: 'bytes' }).toArraySync()
   expect(asBytes).toEqual([Buffer.from('a')])
+})
+
+test('a store whose damaged log was salvaged opens again without salvage', async () => {
+  const vfs = memory()
+  const written = await Store.open(vfs, INLINE)
+  for (let i = 10; i < 30; i++) await written.put(`k${i}`, 'x'.repeat(20))
+  await written.close()
+  const path = vfs.files().find((name) => name.endsWith('.log'))!
+  const content = vfs.readFile(path)
+  content[content.indexOf('k20')]! ^= 1
+  vfs.writeFile(path, content)
+  const salvaged = await Store.open(vfs, { ...INLINE, recovery: 'salvage' })
+  await salvaged.close()
+  const store = await Store.open(vfs, INLINE)
+  expect(store.keys().toArraySync()).toHaveLength(19)
+  await store.close()
+})
+
+test('a stall is over when there is room, not when the next write finds out', async () => {
+  const vfs = new FaultVfs(memory())
+  const clock = new ManualClock()
+  const store = await Store.open(vfs, { ...TINY, clock })
+  const events: string[] = []
+  store.on('stall', ({ kind }) => events.push(kind)).on('stallEnd', () => events.push('end'))
+  const full = vfs.addRule({ operation: ['create', 'write'], path: /\.sst$/, times: Infinity, error: 'ENOSPC' })
+  await Promise.all(flood(store).map(outcome))
+  full.remove()
+  for (let i = 0; i < 50; i++) {
+    clock.advance(100)
+    await nextTurn()
+  }
+  expect(store.status).toBe('open')
+  expect(events).toContain('wait')
+  expect(events.at(-1)).toBe('end')
 })
