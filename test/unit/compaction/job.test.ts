@@ -194,7 +194,9 @@ function compactAtRandom(random: Random, replay: string): void {
   const store = filledStore(entries)
   const before = viewsOf(entries, snapshots)
   for (let i = 0; i < 4; i++) {
-    const level = random.pick([0, 5, 6].filter((each) => store.version.levels[each]!.length > 0))
+    const filled = [0, 5, 6].filter((each) => store.version.levels[each]!.length > 0)
+    if (filled.length === 0) break
+    const level = random.pick(filled)
     const tables = store.version.levels[level]!
     const toLevel = level === 6 ? 6 : random.between(5, 6)
     const lowest = level === 0 && toLevel === 6 && store.version.levels[5]!.length > 0 ? 5 : Math.max(level, toLevel)
