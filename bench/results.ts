@@ -6,6 +6,7 @@ import { appendFileSync, mkdirSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { dirname } from 'node:path'
 import type { ChildResult } from './child.js'
+import { KEY_BYTES, VALUE_BYTES } from './records.js'
 import { workloads } from './workloads.js'
 
 /** Where the numbers come from. */
@@ -92,6 +93,40 @@ export function detailTable(results: readonly RunResult[], engines: readonly str
   return markdown(rows)
 }
 
+/** A page with both tables, from the lines of one session. */
+export function page(results: readonly RunResult[], engines: readonly string[], command: string): string {
+  const { machine, node, records, time } = results[0]!
+  const durability = engines.map((engine) => {
+    const run = results.find((result) => result.engine === engine)
+    return `| ${engine} | ${run?.engineVersion ?? ''} | ${run?.durability ?? ''} |`
+  })
+  return `# Benchmarks
+
+Made by \`${command}\` on ${time.slice(0, 10)}; no number here is typed by hand. Run it on your machine: ratios carry over, times do not.
+
+- ${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.system}, Node ${node}
+- ${records.toLocaleString('en')} records: keys of ${KEY_BYTES} bytes, values of ${VALUE_BYTES} bytes that compress to about half
+- every run is a process of its own, engines take turns, and cells are medians with half of the spread where there are several rounds
+- point reads with 256 MiB of cache, so that everything is in memory; the rest with the engine's defaults
+
+${mainTable(results, engines)}
+
+What each workload does is told at the top of [bench/workloads.ts](bench/workloads.ts). \`map\` is a JavaScript \`Map\`, unordered and gone at
+exit: it shows what the workloads themselves cost.
+
+| engine | version | an acknowledged write survives the process, not a power loss |
+|---|---|---|
+${durability.join('\n')}
+
+## Details
+
+Delay is how late timers run meanwhile: what other requests of a server would feel. Peak memory is that of the whole process; Node itself takes
+some 45 MB of it. Disk is measured after the run, before any compaction by hand.
+
+${detailTable(results, engines)}
+`
+}
+
 function cell(results: readonly RunResult[], engine: string, metric: string): string {
   const numbers = results.filter((result) => result.engine === engine).map(({ metrics }) => metrics[metric]!)
   if (numbers.length === 0) return ''
@@ -100,8 +135,9 @@ function cell(results: readonly RunResult[], engine: string, metric: string): st
 
 function markdown(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((text, column) => (column === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[column]!))).join(' | ')} |`
-  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  const isText = widths.map((_, column) => rows.slice(1).some((row) => /^[a-z]/i.test(row[column]!)))
+  const pad = (text: string, column: number): string => (isText[column]! ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))
+  const line = (row: readonly string[]): string => `| ${row.map(pad).join(' | ')} |`
+  const rule = `|${widths.map((width, column) => (isText[column]! ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
   return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join('\n')
 }
