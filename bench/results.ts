@@ -111,8 +111,8 @@ Made by \`${command}\` on ${time.slice(0, 10)}; no number here is typed by hand.
 
 ${mainTable(results, engines)}
 
-What each workload does is told at the top of [bench/workloads.ts](bench/workloads.ts). \`map\` is a JavaScript \`Map\`, unordered and gone at
-exit: it shows what the workloads themselves cost.
+What each workload does is told at the top of [bench/workloads.ts](bench/workloads.ts). \`map\` is a JavaScript \`Map\`, unordered and
+gone at exit: it shows what the workloads themselves cost.
 
 | engine | version | an acknowledged write survives the process, not a power loss |
 |---|---|---|
@@ -120,8 +120,8 @@ ${durability.join('\n')}
 
 ## Details
 
-Delay is how late timers run meanwhile: what other requests of a server would feel. Peak memory is that of the whole process; Node itself takes
-some 45 MB of it. Disk is measured after the run, before any compaction by hand.
+Delay is how late timers run meanwhile: what other requests of a server would feel. Peak memory is that of the whole process; Node itself
+takes some 45 MB of it. Disk is measured after the run, before any compaction by hand.
 
 ${detailTable(results, engines)}
 `
