@@ -29,6 +29,7 @@ import type { Vfs } from '../vfs/vfs.js'
 import { BackPressure } from './back_pressure.js'
 import { type CommitHost, CommitQueue } from './commit_queue.js'
 import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
+import { IdleWatch } from './idle_watch.js'
 import { KeepAlive } from './keep_alive.js'
 import { LogSet } from './log_set.js'
 import { LoopTurn } from './loop_turn.js'
@@ -44,8 +45,6 @@ import { type KeyRange, encodeRange } from './scan.js'
 import type { StoreStatus } from './stats.js'
 import { Writes } from './writes.js'
 
-/** Milliseconds without a write after which a store counts as idle. */
-const IDLE_MS = 1000
 /** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
 const CLOSE_FLUSH_BYTES = 64 * 1024
 /** Milliseconds after which background work is tried again on a full disk. */
@@ -84,6 +83,7 @@ export class Engine implements CommitHost {
   readonly logs: LogSet
   readonly pressure: BackPressure
   readonly openReaders: OpenReaders
+  readonly idle: IdleWatch
   readonly blockCache: BlockCache
   readonly tables: TableCache
   readonly scheduler: Scheduler<SlotFlush> | undefined
@@ -103,8 +103,6 @@ export class Engine implements CommitHost {
   #failure: StoreError | undefined
   #isBackgroundFull = false
   #isWaiting = false
-  #isIdle = false
-  #isIdleTimed = false
   #isDeleting = false
   #closing: Promise<void> | undefined
 
@@ -124,7 +122,13 @@ export class Engine implements CommitHost {
     this.view = new ReadView([...this.memtables.slots], parts.manifest.version)
     const { clock } = options
     const turn = new LoopTurn(clock)
-    this.openReaders = new OpenReaders(clock, (kind, ageMs) => this.emit('leak', { kind, ageMs }))
+    const onLeak = (kind: 'snapshot' | 'scan', ageMs: number): void => this.emit('leak', { kind, ageMs })
+    this.idle = new IdleWatch(
+      clock,
+      () => this.queue.lastSequence,
+      () => this.#rest(),
+    )
+    this.openReaders = new OpenReaders(clock, onLeak, () => this.idle.touch())
     this.pressure = new BackPressure(
       options.memtableSize,
       clock,
@@ -197,10 +201,9 @@ export class Engine implements CommitHost {
   }
 
   apply(record: RecordBuffer, baseSequence: number): void {
-    const count = this.memtables.apply(record, baseSequence)
+    this.memtables.apply(record, baseSequence)
     this.pressure.wrote(record.end)
-    this.#isIdle = false
-    if (!this.#isIdleTimed) this.#timeIdle(baseSequence + count)
+    this.idle.touch()
   }
 
   publish(sequence: number): void {
@@ -244,7 +247,7 @@ export class Engine implements CommitHost {
   }
 
   isIdle(): boolean {
-    return this.#isIdle
+    return this.idle.isIdle
   }
 
   *install(installation: Installation<SlotFlush>): Task<void> {
@@ -419,11 +422,16 @@ export class Engine implements CommitHost {
     this.queue.stop(notOpen())
     this.#state = 'closed'
     this.view.release()
-    this.tables.closeAll()
-    this.logs.closeSync()
-    if (!this.options.readOnly && this.#failure === undefined) this.#manifest.files.deleteObsoleteSync()
-    this.#manifest.closeSync()
-    this.#lock?.releaseSync()
+    // Each is tried, whatever the others do: above all the lock is to be released.
+    const steps = [() => this.tables.closeAll(), () => this.logs.closeSync(), () => this.#manifest.closeSync()]
+    if (!this.options.readOnly && this.#failure === undefined) steps.push(() => this.#manifest.files.deleteObsoleteSync())
+    for (const step of [...steps, () => this.#lock?.releaseSync()]) {
+      try {
+        step()
+      } catch (error) {
+        this.emit('warning', { message: `while closing: ${String(error)}` })
+      }
+    }
     this.emit('close')
   }
 
@@ -476,25 +484,17 @@ export class Engine implements CommitHost {
   }
 
   #updatePressure(): void {
-    const { frozenCount, frozenBytes } = this.memtables
-    this.pressure.update(frozenCount, frozenBytes, this.view.version.levelBytes(0))
+    this.pressure.update(this.memtables.frozenCount, this.memtables.frozenBytes, this.view.version.levelBytes(0))
   }
 
-  /** Watches for a pause in the writing. */
-  #timeIdle(sequence: number): void {
-    this.#isIdleTimed = true
-    this.options.clock.after(IDLE_MS, () => {
-      this.#isIdleTimed = false
-      if (this.#state !== 'open') return
-      const now = this.queue.lastSequence + 1
-      if (now !== sequence) return this.#timeIdle(now)
-      this.#isIdle = true
-      const { memtable } = this.memtables.active
-      // Tombstones give nothing back while they sit in memory.
-      if (memtable.deletionCount * 4 > memtable.entryCount && this.visibleSequence === this.queue.lastSequence) {
-        this.#roll(this.options.memtableSize)
-      }
-      this.scheduler!.poke()
-    })
+  /** Nobody has written for a while. */
+  #rest(): void {
+    if (this.#state !== 'open') return
+    const { memtable } = this.memtables.active
+    // Tombstones give nothing back while they sit in memory.
+    if (memtable.deletionCount * 4 > memtable.entryCount && this.visibleSequence === this.queue.lastSequence) {
+      this.#roll(this.options.memtableSize)
+    }
+    this.scheduler!.poke()
   }
 }

@@ -68,8 +68,8 @@ export class MemtableSet {
     return bytes
   }
 
-  /** Hot: puts the operations of a record into the active memtable, which has room for them. Returns how many they were. */
-  apply(record: RecordBuffer, baseSequence: number): number {
+  /** Hot: puts the operations of a record into the active memtable, which has room for them. */
+  apply(record: RecordBuffer, baseSequence: number): void {
     const slot = this.active
     const { memtable } = slot
     const { buffer } = record
@@ -82,7 +82,6 @@ export class MemtableSet {
     }
     assert(sequence - baseSequence === record.operationCount, 'a record holds the operations it counts')
     slot.lastSequence = sequence - 1
-    return record.operationCount
   }
 
   /**

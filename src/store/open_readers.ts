@@ -20,11 +20,14 @@ export class OpenReaders {
   readonly #readers = new Set<OpenReader>()
   readonly #sequences = new Map<number, number>()
   readonly #onLeak: (kind: 'snapshot' | 'scan', ageMs: number) => void
+  readonly #onUnpin: () => void
   readonly #registry: FinalizationRegistry<OpenReader>
 
-  constructor(clock: Clock, onLeak: (kind: 'snapshot' | 'scan', ageMs: number) => void) {
+  /** @param onUnpin is told when a sequence is no longer pinned: what it kept may go. */
+  constructor(clock: Clock, onLeak: (kind: 'snapshot' | 'scan', ageMs: number) => void, onUnpin: () => void) {
     this.#clock = clock
     this.#onLeak = onLeak
+    this.#onUnpin = onUnpin
     this.#registry = new FinalizationRegistry((reader) => {
       if (!this.#readers.has(reader)) return
       this.#onLeak(reader.kind, this.#clock.nowMs() - reader.sinceMs)
@@ -56,8 +59,12 @@ export class OpenReaders {
   /** Undoes one `pin`. */
   unpin(sequence: number): void {
     const count = (this.#sequences.get(sequence) ?? 1) - 1
-    if (count === 0) this.#sequences.delete(sequence)
-    else this.#sequences.set(sequence, count)
+    if (count > 0) {
+      this.#sequences.set(sequence, count)
+      return
+    }
+    this.#sequences.delete(sequence)
+    this.#onUnpin()
   }
 
   /** Pinned sequences and `current`, ascending, each once. */

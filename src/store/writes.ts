@@ -176,9 +176,12 @@ export class Writes implements BatchTarget {
   /** `decide` reads the latest state and completes the record, once all before is written. */
   async #decide<T>(key: Key, record: RecordBuffer, sync: boolean, decide: () => T): Promise<T> {
     let result!: T
+    // Once: a cache without room would lose the block again, and the decisive read may then as well block.
+    const ready = this.#reads.load(key, this.#queue.lastSequence)
+    // Whoever closes the store, or writes on the spot, goes past it without listening.
+    ready?.catch(() => {})
     await this.#queue.decide(record, sync, {
-      // Once: a cache without room would lose the block again, and the decisive read may then as well block.
-      ready: this.#reads.load(key, this.#queue.lastSequence),
+      ready,
       decide: () => {
         result = decide()
         return true
