@@ -166,3 +166,25 @@ test('flush and compaction that are under way when the store closes end in order
   if (outcome !== undefined) expect(outcome).toMatchObject({ code: 'ERR_NOT_OPEN' })
   expect(entriesOf(await openStore(vfs))).toHaveLength(2000)
 })
+
+describe('a conditional write that waits for a block', () => {
+  // The block that was being loaded for it is of no use any more; nobody must be left with a rejection that is not theirs.
+  test.each([
+    ['closeSync', (store: Store) => store.closeSync()],
+    ['a write on the spot, then closeSync', (store: Store) => (store.putSync('other', 1), store.closeSync())],
+    ['close', (store: Store) => store.close()],
+  ])('is finished by %s', async (_, close) => {
+    const store = await Store.open(memory(), { ...TINY, blockCacheSize: 0, readMode: 'async' })
+    await store.put('k', 1)
+    await store.flush()
+    const unhandled: unknown[] = []
+    const note = (reason: unknown): number => unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    const counting = store.increment('k')
+    await close(store)
+    expect(await counting).toBe(2n)
+    for (let i = 0; i < 5; i++) await nextTurn()
+    process.off('unhandledRejection', note)
+    expect(unhandled).toEqual([])
+  })
+})
