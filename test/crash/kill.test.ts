@@ -1,8 +1,8 @@
 /**
  * Real processes, killed with `kill -9` under load in each `walSync` mode, again and again on the same store.
  *
- * Whatever the mode, each writer's keys are as they were after one of its writes: no write is torn, none is missing before one that is there. In `'os'`,
- * `'interval'` and `'always'` that is the last one acknowledged, or the one that was under way.
+ * Whatever the mode, each writer's keys are as they were after one of its writes: no write is torn, none is missing before one that is
+ * there. In `'os'`, `'interval'` and `'always'` that is the last one acknowledged, or the one that was under way.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'

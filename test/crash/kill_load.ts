@@ -1,9 +1,9 @@
 /**
- * The load under which a process is killed: a few writers, each of which awaits one write after the other. What writer `w` has made of its own keys after
- * `n` writes follows from `w` and `n` alone.
+ * The load under which a process is killed: a few writers, each of which awaits one write after the other. What writer `w` has made of its
+ * own keys after `n` writes follows from `w` and `n` alone.
  *
- * How far each writer is stands in a file beside the store, which outlives the process. Per writer it holds three numbers of 32 bits: writes issued,
- * writes acknowledged, and writes acknowledged with `sync`.
+ * How far each writer is stands in a file beside the store, which outlives the process. Per writer it holds three numbers of 32 bits:
+ * writes issued, writes acknowledged, and writes acknowledged with `sync`.
  */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import type { Store, Value } from '../../src/index.js'

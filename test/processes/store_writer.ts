@@ -1,5 +1,6 @@
 /**
- * A process that is to be killed, for `test/crash/kill.test.ts`: opens a store, says `ready`, and writes until it is told to `close` or dies.
+ * A process that is to be killed, for `test/crash/kill.test.ts`: opens a store, says `ready`, and writes until it is told to `close` or
+ * dies.
  *
  * Arguments: the directory, `walSync`, and the file of progress; without the latter it only holds the store open.
  */

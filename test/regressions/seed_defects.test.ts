@@ -1,6 +1,6 @@
 /**
- * Defects of an earlier engine, S1 to S16, each as a test that this engine does not have it. They were found by reading that engine; its own tests were
- * green. `S14`, options that do nothing, is in `options_matter.test.ts`.
+ * Defects of an earlier engine, S1 to S16, each as a test that this engine does not have it. They were found by reading that engine; its
+ * own tests were green. `S14`, options that do nothing, is in `options_matter.test.ts`.
  */
 import { describe, expect, test } from 'vitest'
 import {
@@ -39,7 +39,7 @@ test('S1: of 20,000 records that were synced one by one, a recovery finds 20,000
   for (const i of [0, 305, 306, 307, 9999, 19_999]) expect(recovered.getSync(`key ${i}`)).toBe(i)
 })
 
-test('S2: with default options a write is given to the system before it is acknowledged, and survives the death of the process', async () => {
+test('S2: with default options what is acknowledged has been given to the system, and survives the death of the process', async () => {
   const vfs = memory()
   const store = await openStore(vfs, { backgroundThreads: 0 })
   for (let i = 0; i < 500; i++) {
