@@ -294,10 +294,9 @@ function booleanPayload(source: Buffer, start: number, end: number): boolean {
 }
 
 function bytesPayload(source: Buffer, start: number, end: number, copy: boolean): Uint8Array {
-  const view = source.subarray(start + 1, end)
-  if (!copy) return view
-  const own = Buffer.allocUnsafe(view.length)
-  own.set(view, 0)
+  if (!copy) return source.subarray(start + 1, end)
+  const own = Buffer.allocUnsafe(end - start - 1)
+  source.copy(own, 0, start + 1, end)
   return own
 }
 
