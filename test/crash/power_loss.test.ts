@@ -8,7 +8,7 @@
 import { describe, expect, test } from 'vitest'
 import type { MemoryVfs } from '../../src/index.js'
 import { memory, Store, type StoreOptions, type WalSync } from '../../src/index.js'
-import { expectState } from '../support/history.js'
+import { expectState, type State } from '../support/history.js'
 import { IS_LONG, testSeed } from '../support/seed.js'
 import { TINY } from '../support/stores.js'
 import { type Promised, Workload } from './workload.js'
@@ -73,16 +73,18 @@ async function inspect(wreck: Wreck, workload: Workload, count: number): Promise
   }
   const store = Store.openSync(vfs, options)
   const found = expectPrefix(store, workload, wasKilled ? promised.afterKill : promised.afterPowerLoss, promised.issued)
-  store.putSync('after', 'the crash')
+  const state = new Map([...workload.history.stateAt(found), ['after', 'the crash'] as const])
+  const sync = count % 3 === 0
+  store.putSync('after', 'the crash', { sync })
   expect(store.getSync('after')).toBe('the crash')
+  // A write that is durable takes what was recovered before it along.
+  if (sync) await expectAll(vfs.crashClone({ unsyncedPercent: 0, seed: count }), options, state)
   // What was found after a power loss was on the disk: a second one cannot take it.
   const kept = wasKilled ? promised.afterPowerLoss : found
   if (count % 2 === 0) store.closeSync()
   else await store.close()
   vfs.onMutation = undefined
-  const reopened = await Store.open(vfs, options)
-  expectState(reopened, new Map([...workload.history.stateAt(found), ['after', 'the crash']]))
-  await reopened.close()
+  await expectAll(vfs, options, state)
   for (const [i, clone] of again.entries()) {
     const second = Store.openSync(clone, options)
     await named(`second crash ${i}`, () => {
@@ -92,6 +94,12 @@ async function inspect(wreck: Wreck, workload: Workload, count: number): Promise
     })
     second.closeSync()
   }
+}
+
+async function expectAll(vfs: MemoryVfs, options: StoreOptions, state: State): Promise<void> {
+  const store = await Store.open(vfs, options)
+  expectState(store, state)
+  await store.close()
 }
 
 /** Fails unless the store is as it was after some write from `least` to `most`; returns which. */
