@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // By default one core is left free, which on two cores means one worker.
+    maxWorkers: 2,
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
   },
