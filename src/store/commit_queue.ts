@@ -220,9 +220,10 @@ export class CommitQueue {
   /** Writes everything that was issued, waiting on the spot. */
   settleSync(): void {
     this.#submit()
-    this.#isPaced = false
-    this.#held = undefined
     for (;;) {
+      // In every round: room that was made has let the queue go on, perhaps as far as to the next group that is held.
+      this.#isPaced = false
+      this.#held = undefined
       this.#drain(true)
       if (this.#waiting.length === 0) return
       this.#waitForRoomSync()
