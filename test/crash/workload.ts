@@ -8,7 +8,7 @@ import type { MemoryVfs } from '../../src/index.js'
 import { type Key, Store, type StoreOptions, type Value, type WalSync, type WriteOptions } from '../../src/index.js'
 import { Random } from '../../src/util/random.js'
 import { type Change, History, modelKey } from '../support/history.js'
-import { TINY } from '../support/stores.js'
+import { TINY } from '../support/options.js'
 
 /** What has been promised at some moment, in numbers of writes. */
 export interface Promised {

@@ -14,15 +14,12 @@ import {
   type StoreOptions,
   type Value,
 } from '../../src/index.js'
+import { TINY } from './options.js'
+
+export { TINY, WORKER_URL } from './options.js'
 
 /** Where a store lies on a file system that was given without a directory. */
 export const DIR = '/varve'
-
-/** Options with which little data goes through every part of the engine, on this thread alone. */
-export const TINY = { memtableSize: 4096, blockSize: 256, compression: 'none', backgroundThreads: 0 } as const satisfies StoreOptions
-
-/** The worker's module as it is built: beside the sources there is none that a thread could load. */
-export const WORKER_URL: URL = new URL('../../dist/compaction/worker.js', import.meta.url)
 
 /** Opens a store, on a new simulated disk by default, and closes it when the test ends. */
 export async function openStore(location: StoreLocation, options: ByteKeyOptions): Promise<Store<Uint8Array>>
