@@ -18,6 +18,7 @@ function table(fileNumber: number, low: number, high: number): TableMeta {
     tailOffset: 0,
     entryCount: 1,
     deletionCount: 0,
+    keyCount: 1,
     rawKeyBytes: 16,
     rawValueBytes: 100,
     smallestKey: key(low),

@@ -68,8 +68,6 @@ export class CompactionScheduler<F extends FlushRequest> implements Scheduler<F>
   readonly #settings: TableSettings
   readonly #counters = new SchedulerCounters()
   readonly #waiters = new Waiters()
-  /** Entries of tables that are kept for snapshots only, by file number. Not known of tables from before the store was opened. */
-  readonly #shadowed = new Map<number, number>()
   readonly #pending: F[] = []
   readonly #manual: ManualRequest[] = []
   /** Finished jobs in the order of their installation; the first one may be under way. */
@@ -292,7 +290,6 @@ export class CompactionScheduler<F extends FlushRequest> implements Scheduler<F>
       running: [],
       oldestSnapshot: this.#host.snapshots()[0] ?? SEQUENCE_MAX,
       isIdle: this.#host.isIdle(),
-      shadowedCount: (fileNumber) => this.#shadowed.get(fileNumber) ?? 0,
     }
     // Under writes level 0 takes turns with a request, or it would grow until writes stall.
     const yields = this.#wasManual && levels[0]!.length >= 2 * LEVEL0_TRIGGER
@@ -378,8 +375,6 @@ export class CompactionScheduler<F extends FlushRequest> implements Scheduler<F>
     const { plan, description } = work
     const result = work.result!
     const durationMs = this.#options.clock.nowMs() - work.startMs
-    for (const { tables } of plan?.inputs ?? []) for (const { fileNumber } of tables) if (!plan!.isMove) this.#shadowed.delete(fileNumber)
-    for (const { table, shadowedCount } of result.outputs) if (shadowedCount > 0) this.#shadowed.set(table.fileNumber, shadowedCount)
     this.#counters.add(plan, result, durationMs)
     if (plan === undefined) {
       const { entriesWritten: entries, bytesWritten: outputBytes, outputs } = result

@@ -58,8 +58,6 @@ export type Job = FlushJob | CompactionJob
 export interface JobOutput {
   readonly level: number
   readonly table: TableMeta
-  /** Entries in it that are hidden from readers at the latest state by a newer version, and are there for snapshots only. */
-  readonly shadowedCount: number
 }
 
 /** What a job did. Plain data. */

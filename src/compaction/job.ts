@@ -175,7 +175,6 @@ class EntryCopy {
     const { source, retention } = this
     const table = this.outputs.table()
     table.add(source.data, source.keyStart, source.keyEnd, retention.sequence, source.kind, source.valueStart, source.valueEnd)
-    if (retention.isShadowed) this.outputs.shadowedCount++
   }
 }
 
@@ -184,8 +183,6 @@ class OutputTables {
   readonly finished: JobOutput[] = []
   entriesWritten = 0
   bytesWritten = 0
-  /** Of the table in progress. */
-  shadowedCount = 0
   private readonly vfs: Vfs
   private readonly settings: TableSettings
   private readonly level: number
@@ -230,8 +227,7 @@ class OutputTables {
     if (builder === undefined) return
     const table = yield* builder.finish()
     this.builder = undefined
-    this.finished.push({ level: this.level, table, shadowedCount: this.shadowedCount })
-    this.shadowedCount = 0
+    this.finished.push({ level: this.level, table })
     this.entriesWritten += table.entryCount
     this.bytesWritten += table.fileBytes
   }

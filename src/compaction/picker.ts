@@ -24,6 +24,7 @@ import {
   compareKeys,
   deletionShare,
   GARBAGE_SHARE_IDLE,
+  garbageShare,
   INPUT_TABLES_MAX,
   level0Cluster,
   type Levels,
@@ -43,7 +44,7 @@ export interface PickerOptions {
 }
 
 /** A state in which nothing runs and only the latest state is read. */
-export const QUIET_STATE: PickerState = { running: [], oldestSnapshot: SEQUENCE_MAX, isIdle: false, shadowedCount: () => 0 }
+export const QUIET_STATE: PickerState = { running: [], oldestSnapshot: SEQUENCE_MAX, isIdle: false }
 
 /** The most urgent compaction that can start now, or `undefined` when none is due. */
 export function pickCompaction(version: Levels, state: PickerState, options: PickerOptions): CompactionPlan | undefined {
@@ -200,12 +201,8 @@ function pickTombstones(picking: Picking): CompactionPlan | undefined {
 }
 
 function pickGarbage(picking: Picking, memtableSize: number): CompactionPlan | undefined {
-  const level0 = mergeLevel0(picking, memtableSize, (table) => deletionShare(table) >= GARBAGE_SHARE_IDLE, 'idle')
-  return level0 ?? pickDirty(picking, 'idle', GARBAGE_SHARE_IDLE, (table) => garbageShare(picking, table))
-}
-
-function garbageShare(picking: Picking, table: TableMeta): number {
-  return table.entryCount === 0 ? 0 : (table.deletionCount + picking.state.shadowedCount(table.fileNumber)) / table.entryCount
+  const level0 = mergeLevel0(picking, memtableSize, (table) => garbageShare(table) >= GARBAGE_SHARE_IDLE, 'idle')
+  return level0 ?? pickDirty(picking, 'idle', GARBAGE_SHARE_IDLE, garbageShare)
 }
 
 /**

@@ -42,8 +42,6 @@ export interface PickerState {
   readonly oldestSnapshot: number
   /** Whether garbage may be collected ahead of need. */
   readonly isIdle: boolean
-  /** Entries of a table that are kept for snapshots only, as far as known. */
-  shadowedCount(fileNumber: number): number
 }
 
 /** Levels, targets and state of one moment. */
@@ -152,6 +150,11 @@ function meanEntryBytes(levels: readonly (readonly TableMeta[])[]): number {
 /** Share of a table's entries that are deletions. */
 export function deletionShare(table: TableMeta): number {
   return table.entryCount === 0 ? 0 : table.deletionCount / table.entryCount
+}
+
+/** Share of a table's entries that are deletions, or older versions of keys that are in it. */
+export function garbageShare(table: TableMeta): number {
+  return table.entryCount === 0 ? 0 : (table.deletionCount + table.entryCount - table.keyCount) / table.entryCount
 }
 
 /** Smallest and largest key of tables, of which there is at least one. */

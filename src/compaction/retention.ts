@@ -27,8 +27,6 @@ export class Retention {
   sequence = 0
   /** Whether the entry is of another user key than the one before. */
   isNewKey = true
-  /** Whether the entry is hidden from the latest state by a newer version. */
-  isShadowed = false
   private readonly snapshots: readonly number[]
   private readonly deeper: readonly (readonly KeyBounds[])[]
   private readonly zeroes: boolean
@@ -67,7 +65,6 @@ export class Retention {
       this.keyEnd = keyEnd
     }
     this.stripe = stripe
-    this.isShadowed = isSameKey
     this.sequence = sequence
     if (stripe > 0) return true
     if (kind === KIND_DELETE) return this.isDeeper(data, keyStart, keyEnd)

@@ -136,7 +136,7 @@ function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a, 0, a.length, b, 0, b.length)
 }
 
-const SHARED = ['entryCount', 'deletionCount', 'rawKeyBytes', 'rawValueBytes', 'smallestSequence', 'largestSequence'] as const
+const SHARED = ['entryCount', 'deletionCount', 'keyCount', 'rawKeyBytes', 'rawValueBytes', 'smallestSequence', 'largestSequence'] as const
 
 /** The name of the first thing in which the properties of a table and the manifest's record of it differ; `undefined` when they agree. */
 export function disagreement(properties: TableProperties, meta: TableMeta): string | undefined {

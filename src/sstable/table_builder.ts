@@ -140,9 +140,10 @@ export class TableBuilder {
     this.index.add(largestKey, 0, this.writeDataBlock())
     const tailOffset = this.offset()
     const { entryCount, deletionCount, keyCount, rawKeyBytes, rawValueBytes, smallestSequence, largestSequence, smallestKey } = this
-    const shared = { entryCount, deletionCount, rawKeyBytes, rawValueBytes, smallestKey, largestKey, smallestSequence, largestSequence }
+    const counts = { entryCount, deletionCount, keyCount, rawKeyBytes, rawValueBytes }
+    const shared = { ...counts, smallestKey, largestKey, smallestSequence, largestSequence }
     const { rawBlockBytesMax } = this
-    const properties = { ...shared, keyCount, rawBlockBytesMax, blockCount: this.index.blockCount }
+    const properties = { ...shared, rawBlockBytesMax, blockCount: this.index.blockCount }
     yield* this.writeTail(tailOffset, encodeProperties(properties))
     const fileBytes = this.offset()
     this.flushBuffer()

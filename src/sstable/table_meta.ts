@@ -13,6 +13,8 @@ export interface TableMeta {
   readonly entryCount: number
   /** Tombstones among them. */
   readonly deletionCount: number
+  /** Distinct user keys among them. All other entries are hidden from the latest state by a newer version, and are there for snapshots. */
+  readonly keyCount: number
   /** Bytes of user keys and of values before compression. */
   readonly rawKeyBytes: number
   readonly rawValueBytes: number

@@ -127,10 +127,11 @@ export class FileRegistry {
       if (this.#deleteSync(logFileName(logNumber))) deleted++
       else this.#obsoleteLogs.push(logNumber)
     }
-    for (let i = Math.min(limit - tried, this.#obsoleteTables.length); i > 0; i--) {
+    for (let left = this.#obsoleteTables.length; left > 0 && tried < limit; left--) {
       const fileNumber = this.#obsoleteTables.shift()!
       // A table may have been named again since: by a job that moved it.
       if (this.#tableCounts.has(fileNumber)) continue
+      tried++
       this.listener.onDeleteTable?.(fileNumber)
       if (this.#deleteSync(tableFileName(fileNumber))) deleted++
       else this.#obsoleteTables.push(fileNumber)

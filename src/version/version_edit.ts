@@ -17,8 +17,8 @@
  *
  * | byte | size | table |
  * |---|---|---|
- * | 0 | 8 each | file number, file bytes, tail offset, entries, deletions, raw key bytes, raw value bytes, smallest sequence, largest sequence |
- * | 72 | varint, … | length of the smallest key, smallest key |
+ * | 0 | 8 each | file number, file bytes, tail offset, entries, deletions, keys, raw key bytes, raw value bytes, smallest and largest sequence |
+ * | 80 | varint, … | length of the smallest key, smallest key |
  * | | varint, … | length of the largest key, largest key |
  *
  * Invariant: what decodes is sane: levels are 0 to 6, keys are in order and not too long, counts and offsets lie within their bounds.
@@ -74,7 +74,8 @@ const TAG_IGNORABLE_MIN = 64
 const TAG_IGNORABLE_MAX = 127
 
 const LEVEL_MAX = 6
-const TABLE_NUMBERS = 9
+const TABLE_NUMBERS = 10
+type FiveNumbers = [number, number, number, number, number]
 const TABLE_NUMBERS_BYTES = TABLE_NUMBERS * 8
 
 /** The bytes of an edit, after `headroom` free ones. */
@@ -129,6 +130,7 @@ class FieldWriter {
     this.#put53(table.tailOffset)
     this.#put53(table.entryCount)
     this.#put53(table.deletionCount)
+    this.#put53(table.keyCount)
     this.#put53(table.rawKeyBytes)
     this.#put53(table.rawValueBytes)
     this.#put53(table.smallestSequence)
@@ -238,8 +240,8 @@ class EditDecoder {
     const keysStart = start + TABLE_NUMBERS_BYTES
     if (keysStart > end) throw this.#damage('an added table is too short')
     const numbers = Array.from({ length: TABLE_NUMBERS }, (_, i) => this.#number(start + i * 8))
-    const [fileNumber, fileBytes, tailOffset, entryCount, deletionCount, rawKeyBytes, rawValueBytes, smallestSequence, largestSequence] =
-      numbers as [number, number, number, number, number, number, number, number, number]
+    const [fileNumber, fileBytes, tailOffset, entryCount, deletionCount] = numbers.slice(0, 5) as FiveNumbers
+    const [keyCount, rawKeyBytes, rawValueBytes, smallestSequence, largestSequence] = numbers.slice(5) as FiveNumbers
     const smallestKey = this.#sizedKey(keysStart, end)
     const largestKey = this.#sizedKey(varintEnd + smallestKey.length, end)
     const isSane =
@@ -247,6 +249,7 @@ class EditDecoder {
       fileNumber > 0 &&
       tailOffset <= fileBytes &&
       deletionCount <= entryCount &&
+      keyCount <= entryCount &&
       smallestSequence <= largestSequence &&
       compareBytes(smallestKey, 0, smallestKey.length, largestKey, 0, largestKey.length) <= 0
     if (!isSane) throw this.#damage('an added table contradicts itself')
@@ -256,6 +259,7 @@ class EditDecoder {
       tailOffset,
       entryCount,
       deletionCount,
+      keyCount,
       rawKeyBytes,
       rawValueBytes,
       smallestKey,

@@ -18,7 +18,7 @@ describe('flush', () => {
     )
     expect(outputs.map(({ level }) => level)).toEqual([0])
     expect(store.entries(outputs[0]!.table).map(({ key, sequence }) => key + sequence)).toEqual(['a1', 'b4', 'b3', 'c2'])
-    expect(outputs[0]!.shadowedCount).toBe(1)
+    expect(outputs[0]!.table).toMatchObject({ entryCount: 4, keyCount: 3 })
     expect(counts).toMatchObject({ entriesRead: 4, entriesWritten: 4, bytesWritten: outputs[0]!.table.fileBytes })
   })
 

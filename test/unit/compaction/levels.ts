@@ -21,6 +21,7 @@ export function table(from: string, to: string, details: Partial<TableMeta> = {}
     tailOffset: 900,
     entryCount: 100,
     deletionCount: 0,
+    keyCount: 100,
     rawKeyBytes: 500,
     rawValueBytes: 500,
     smallestKey: Buffer.from(from),

@@ -199,11 +199,11 @@ describe('deletions and garbage', () => {
   })
 
   test('an idle store rewrites tables of the last level that were kept for snapshots', () => {
-    const level6 = [table('a', 'c', { fileNumber: 7300 }), table('d', 'f', { fileNumber: 7301, largestSequence: 900 })]
-    const known = { isIdle: true, shadowedCount: (fileNumber: number) => (fileNumber === 7301 ? 10 : 0) }
-    expect(picked(version({ 6: level6 }), known)).toBe('idle L6[7301] to L6')
-    expect(picked(version({ 6: level6 }), { ...known, oldestSnapshot: 899 })).toBe('nothing')
-    expect(picked(version({ 6: level6 }), { isIdle: true })).toBe('nothing')
+    const level6 = [table('a', 'c', { fileNumber: 7300 }), table('d', 'f', { fileNumber: 7301, largestSequence: 900, keyCount: 90 })]
+    expect(picked(version({ 6: level6 }), { isIdle: true })).toBe('idle L6[7301] to L6')
+    expect(picked(version({ 6: level6 }), { isIdle: true, oldestSnapshot: 899 })).toBe('nothing')
+    expect(picked(version({ 6: level6 }), {})).toBe('nothing')
+    expect(picked(version({ 6: [level6[0]!] }), { isIdle: true })).toBe('nothing')
   })
 })
 

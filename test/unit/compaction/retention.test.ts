@@ -3,7 +3,7 @@ import { Retention } from '../../../src/compaction/retention.js'
 import type { KeyBounds } from '../../../src/compaction/plan.js'
 import { compareEntries, deletion, type Entry, put } from '../iterator/array_iterator.js'
 
-/** What stays of the entries, as key@sequence; `!` marks entries that are kept for snapshots only. */
+/** What stays of the entries, as key@sequence. */
 function kept(
   entries: readonly Entry[],
   snapshots: readonly number[],
@@ -15,7 +15,7 @@ function kept(
   for (const { key, sequence, kind } of entries.toSorted(compareEntries)) {
     const data = Buffer.from(`<${key}>`)
     if (!retention.keeps(data, 1, data.length - 1, sequence, kind)) continue
-    seen.push(`${key}${kind === 0 ? '✗' : ''}@${retention.sequence}${retention.isShadowed ? '!' : ''}`)
+    seen.push(`${key}${kind === 0 ? '✗' : ''}@${retention.sequence}`)
   }
   return seen.join(' ')
 }
@@ -28,20 +28,20 @@ describe('retention', () => {
   const versions = [put('a', 25), put('a', 22), put('a', 15), put('a', 9), put('a', 4), deletion('b', 8), put('b', 3)]
 
   test('keeps the newest version of each stripe', () => {
-    expect(kept(versions, [10, 20])).toBe('a@25 a@15! a@0!')
+    expect(kept(versions, [10, 20])).toBe('a@25 a@15 a@0')
     expect(kept(versions, [])).toBe('a@0')
-    expect(kept(versions, [4])).toBe('a@25 a@0! b✗@8 b@0!')
-    expect(kept(versions, [3])).toBe('a@25 b✗@8 b@0!')
+    expect(kept(versions, [4])).toBe('a@25 a@0 b✗@8 b@0')
+    expect(kept(versions, [3])).toBe('a@25 b✗@8 b@0')
   })
 
   test('a snapshot sees the version with its own sequence', () => {
-    expect(kept([put('a', 10), put('a', 9)], [9])).toBe('a@10 a@0!')
+    expect(kept([put('a', 10), put('a', 9)], [9])).toBe('a@10 a@0')
     expect(kept([put('a', 10), put('a', 9)], [10])).toBe('a@0')
     expect(kept([put('a', 10), put('a', 9)], [8])).toBe('a@10')
   })
 
   test('the latest sequence among the snapshots changes nothing', () => {
-    expect(kept(versions, [10, 20, 25])).toBe('a@25 a@15! a@0!')
+    expect(kept(versions, [10, 20, 25])).toBe('a@25 a@15 a@0')
     expect(kept(versions, [25])).toBe('a@0')
   })
 
@@ -53,7 +53,7 @@ describe('retention', () => {
   })
 
   test('a deletion stays while an older snapshot sees what it hides', () => {
-    expect(kept([deletion('a', 5), put('a', 2)], [3])).toBe('a✗@5 a@0!')
+    expect(kept([deletion('a', 5), put('a', 2)], [3])).toBe('a✗@5 a@0')
     expect(kept([deletion('a', 5), put('a', 2)], [5])).toBe('')
   })
 
@@ -63,7 +63,7 @@ describe('retention', () => {
 
   test('sequences become zero only where all readers agree, and only once per key', () => {
     expect(kept([put('a', 9), put('a', 5), put('a', 2)], [1])).toBe('a@9')
-    expect(kept([put('a', 9), put('a', 5), put('a', 2)], [2, 5])).toBe('a@9 a@5! a@0!')
+    expect(kept([put('a', 9), put('a', 5), put('a', 2)], [2, 5])).toBe('a@9 a@5 a@0')
     expect(kept([put('a', 9)], [], [], false)).toBe('a@9')
   })
 

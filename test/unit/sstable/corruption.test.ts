@@ -133,6 +133,7 @@ describe('damage to a table', () => {
     const wrong: Partial<TableMeta>[] = [
       { entryCount: 13 },
       { deletionCount: 1 },
+      { keyCount: 1 },
       { rawKeyBytes: 1 },
       { rawValueBytes: 1 },
       { smallestSequence: 2 },

@@ -46,6 +46,7 @@ describe('table', () => {
       fileBytes: vfs.readFile(path).length,
       entryCount: 3,
       deletionCount: 1,
+      keyCount: 2,
       rawKeyBytes: 4,
       rawValueBytes: 3,
       smallestSequence: 4,

@@ -34,6 +34,7 @@ export function table(fileNumber: number, smallest: string, largest: string, fie
     tailOffset: 900,
     entryCount: 10,
     deletionCount: 2,
+    keyCount: 10,
     rawKeyBytes: 160,
     rawValueBytes: 640,
     smallestKey: bytes(smallest),

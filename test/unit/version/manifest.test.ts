@@ -88,6 +88,7 @@ describe('a new store', () => {
       tailOffset: 3968,
       entryCount: 2,
       deletionCount: 1,
+      keyCount: 2,
       rawKeyBytes: 3,
       rawValueBytes: 2,
       smallestSequence: 1,

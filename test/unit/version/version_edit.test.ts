@@ -86,6 +86,7 @@ describe('refused is', () => {
   test.each([
     ['keys in the wrong order', { smallestKey: bytes('z') }],
     ['more deletions than entries', { deletionCount: 11 }],
+    ['more keys than entries', { keyCount: 11 }],
     ['a tail behind the end', { tailOffset: 2000 }],
     ['sequences in the wrong order', { smallestSequence: 10_000 }],
     ['the file number 0', { fileNumber: 0 }],
