@@ -21,6 +21,7 @@ import type { CompactionSummary, FlushRequest, FlushSummary, Installation, JobDe
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
 import { type StoreError, ioError } from '../util/errors.js'
+import { OwnedClock } from '../util/clock.js'
 import { type Task, runTask, runTaskSync } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
@@ -36,6 +37,7 @@ import { LoopTurn } from './loop_turn.js'
 import { OpenReaders } from './open_readers.js'
 import type { ResolvedOptions } from './options.js'
 import { MemtableSet, type RecoveredMemtable } from './memtable_set.js'
+import { ObsoleteFiles } from './obsolete_files.js'
 import { type MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
 import { RecoveredFloor } from './recovered_floor.js'
@@ -96,6 +98,8 @@ export class Engine implements CommitHost {
   readonly #lock: StoreLock | undefined
   readonly #manifest: Manifest
   readonly #keepAlive = new KeepAlive()
+  /** Timers of the store: they end with it. */
+  readonly #clock: OwnedClock
   /** Frozen, but not all visible yet: oldest first. */
   #unpublished: MemtableSlot[] = []
   #nextFileNumber: number
@@ -103,7 +107,6 @@ export class Engine implements CommitHost {
   #failure: StoreError | undefined
   #isBackgroundFull = false
   #isWaiting = false
-  #isDeleting = false
   #closing: Promise<void> | undefined
 
   constructor(parts: EngineParts) {
@@ -120,7 +123,8 @@ export class Engine implements CommitHost {
     this.visibleSequence = parts.lastSequence
     this.memtables = new MemtableSet(options.memtableSize, parts.memtables)
     this.view = new ReadView([...this.memtables.slots], parts.manifest.version)
-    const { clock } = options
+    const clock = new OwnedClock(options.clock)
+    this.#clock = clock
     const turn = new LoopTurn(clock)
     const onLeak = (kind: 'snapshot' | 'scan', ageMs: number): void => this.emit('leak', { kind, ageMs })
     this.idle = new IdleWatch(
@@ -141,8 +145,9 @@ export class Engine implements CommitHost {
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)
     this.scheduler = options.readOnly ? undefined : parts.makeScheduler(this)
+    const obsolete = new ObsoleteFiles(files, clock, () => this.#state === 'open' || this.#state === 'full')
     files.listener = {
-      onObsolete: () => this.#deleteObsolete(),
+      onObsolete: () => obsolete.request(),
       onDeleteTable: (fileNumber) => this.tables.evict(fileNumber),
       onDeleteError: (path, error) => this.emit('warning', { message: `could not delete ${path}: ${String(error)}` }),
     }
@@ -281,7 +286,7 @@ export class Engine implements CommitHost {
     if (error.code === 'ERR_DISK_FULL') {
       this.setDiskFull(true)
       this.#isBackgroundFull = true
-      this.options.clock.after(DISK_FULL_RETRY_MS, () => {
+      this.#clock.after(DISK_FULL_RETRY_MS, () => {
         if (this.#state !== 'full') return
         this.scheduler!.resume()
         // What failed may have been given up, as a requested compaction is: then nothing is left that could succeed.
@@ -421,6 +426,7 @@ export class Engine implements CommitHost {
   #endClose(): void {
     this.queue.stop(notOpen())
     this.#state = 'closed'
+    this.#clock.close()
     this.view.release()
     // Each is tried, whatever the others do: above all the lock is to be released.
     const steps = [() => this.tables.closeAll(), () => this.logs.closeSync(), () => this.#manifest.closeSync()]
@@ -444,18 +450,8 @@ export class Engine implements CommitHost {
     this.logs.setFloor(new RecoveredFloor(this, this.options.clock, this.#keepAlive, isLeft))
     this.#updatePressure()
     scheduler.poke()
-  }
-
-  /** Files are deleted a turn later: whoever let go of the last reference may be in the middle of something. */
-  #deleteObsolete(): void {
-    if (this.#isDeleting) return
-    this.#isDeleting = true
-    this.options.clock.nextTurn(() => {
-      this.#isDeleting = false
-      if (this.#state !== 'open' && this.#state !== 'full') return
-      // One a turn: deleting 64 MiB takes ext4 more than 10 ms.
-      if (this.#manifest.files.deleteObsoleteSync(1) > 0 && this.#manifest.files.obsoleteCount > 0) this.#deleteObsolete()
-    })
+    // What an earlier process left to be cleaned up is cleaned up, though nobody writes.
+    this.idle.touch()
   }
 
   /** Freezes the active memtable and begins another, with its own log. */

@@ -40,6 +40,63 @@ export const systemClock: Clock = {
   },
 }
 
+/**
+ * A clock whose timers belong to something that will be closed. They end with it: a timer that fires later would do nothing, but until then
+ * it would keep alive in memory what it belongs to.
+ */
+export class OwnedClock implements Clock {
+  readonly #clock: Clock
+  readonly #timers = new Set<Timer>()
+  #isClosed = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs()
+  }
+
+  wallMs(): number {
+    return this.#clock.wallMs()
+  }
+
+  after(delayMs: number, action: () => void): Timer {
+    return this.#own((fire) => this.#clock.after(delayMs, fire), action)
+  }
+
+  delay(delayMs: number, action: () => void): Timer {
+    return this.#own((fire) => this.#clock.delay(delayMs, fire), action)
+  }
+
+  nextTurn(action: () => void): void {
+    this.#clock.nextTurn(action)
+  }
+
+  /** Cancels all timers. None is set any more. */
+  close(): void {
+    this.#isClosed = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+  }
+
+  #own(set: (fire: () => void) => Timer, action: () => void): Timer {
+    if (this.#isClosed) return { cancel: () => {} }
+    const inner = set(() => {
+      this.#timers.delete(timer)
+      action()
+    })
+    const timer: Timer = {
+      cancel: () => {
+        this.#timers.delete(timer)
+        inner.cancel()
+      },
+    }
+    this.#timers.add(timer)
+    return timer
+  }
+}
+
 /** Time that moves only when told to: `advance`. Turns of the event loop stay real. */
 export class ManualClock implements Clock {
   #nowMs: number
