@@ -15,8 +15,9 @@
  *    until it is made. A synchronous write makes the decisions before it on the spot.
  * 6. User code never runs while the queue works on a record: values are encoded before they come here.
  */
-import { StoreError } from '../util/errors.js'
+import { type StoreError, isOutOfFiles, isShortage } from '../util/errors.js'
 import type { Clock } from '../util/clock.js'
+import { type Decision, Group } from './commit_group.js'
 import type { LogSet } from './log_set.js'
 import { type LoopTurn, TURN_BUDGET_MS } from './loop_turn.js'
 import type { WalSync } from './options.js'
@@ -41,45 +42,12 @@ export interface CommitHost {
   apply(record: RecordBuffer, baseSequence: number): void
   /** Lets readers see everything up to `sequence`. */
   publish(sequence: number): void
-  /** A write failed for lack of space (`true`), or succeeded again. */
-  setDiskFull(full: boolean): void
+  /** A record found no room on the disk (`true`), or was written. */
+  logIsShort(isShort: boolean): void
   /** The log is in doubt: stops the store. Returns the error for those who wait. */
   fail(error: unknown): StoreError
   /** Groups began or ceased to wait. */
   setWaiting(waiting: boolean): void
-}
-
-/** A write whose operations depend on what all writes before it have left. */
-export interface Decision {
-  /** What is better waited for first, if anything. A synchronous write that comes meanwhile does not. */
-  readonly ready: Promise<unknown> | undefined
-  /** A slice of the work: fills the record. Called when all before it has been written, until it returns true. May throw. */
-  decide(record: RecordBuffer): boolean
-  /** Lets go of what it holds, once it is made or given up. */
-  end?(): void
-}
-
-class Group {
-  readonly record: RecordBuffer
-  /** What is to fill the record yet. */
-  decision: Decision | undefined
-  /** Whether somebody has the promise. A group whose only write was refused has nobody to tell of a failure. */
-  isAccepted = false
-  /** Whether what the decision waited for is there. */
-  isReady = false
-  readonly promise: Promise<void>
-  resolve!: () => void
-  reject!: (error: unknown) => void
-  needsSync = false
-  lastSequence = 0
-
-  constructor(record: RecordBuffer) {
-    this.record = record
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-    })
-  }
 }
 
 /** Orders, groups and acknowledges writes. */
@@ -197,6 +165,8 @@ export class CommitQueue {
     this.settleSync()
     if (this.#stopped !== undefined) throw this.#stopped
     const needsSync = sync || this.#mode === 'always'
+    // Before the write: what was written cannot be refused any more.
+    if (needsSync || this.#unsynced.length > 0) this.#logs.waitForFloorSync()
     while (!this.#admit(record)) this.#waitForRoomSync()
     this.#writeRecord(record, needsSync)
     // Groups become visible in order, so an unsynced one before this write has to be synced first.
@@ -243,9 +213,14 @@ export class CommitQueue {
     }
   }
 
-  /** Makes everything written durable, on the spot, and acknowledges what waited for it. */
+  /**
+   * Makes everything written durable, on the spot, and acknowledges what waited for it.
+   *
+   * @throws StoreError `ERR_DISK_FULL`: nothing was synced, and it can be tried again. After any other error the queue is stopped.
+   */
   syncSync(): void {
     this.writeBuffered()
+    this.#logs.waitForFloorSync()
     try {
       this.#logs.syncSync()
     } catch (error) {
@@ -398,7 +373,7 @@ export class CommitQueue {
     } catch (error) {
       throw this.#writeFailed(error)
     }
-    this.#host.setDiskFull(false)
+    this.#host.logIsShort(false)
     this.#host.apply(record, baseSequence)
     this.lastSequence += record.operationCount
     this.userBytes += record.operationBytes
@@ -443,10 +418,10 @@ export class CommitQueue {
   }
 
   #writeFailed(error: unknown): unknown {
-    if (error instanceof StoreError && error.code === 'ERR_DISK_FULL') {
+    if (isShortage(error)) {
       try {
         this.#logs.abandonFailedWrite()
-        this.#host.setDiskFull(true)
+        if (!isOutOfFiles(error)) this.#host.logIsShort(true)
         return error
       } catch (second) {
         return this.#stop(second)

@@ -13,15 +13,16 @@
  * 3. Memtables are flushed in the order in which they were filled, and only when everything in them is visible: a job must know every
  *    sequence that somebody can read at.
  * 4. A log is deleted only after the edit that made it unnecessary is durable.
- * 5. States go `open ⇄ full`, `open | full → failed`, and from any of them to `closing → closed`. In `failed` nothing is written any more:
- *    no log record, no table, no manifest edit; only closing may still bring into the log what was acknowledged before.
+ * 5. States go `open → failed`, and from either to `closing → closed`. In `failed` nothing is written any more: no log record, no table, no
+ *    manifest edit; only closing may still bring into the log what was acknowledged before. What is `open` counts as `full` while the disk
+ *    is (`shortage.ts`).
  */
 import type { BlockCache } from '../cache/block_cache.js'
 import type { CompactionSummary, FlushRequest, FlushSummary, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
-import { type StoreError, ioError } from '../util/errors.js'
 import { OwnedClock } from '../util/clock.js'
+import { type StoreError, ioError, isShortage } from '../util/errors.js'
 import { type Task, runTask, runTaskSync } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
@@ -41,16 +42,15 @@ import { ObsoleteFiles } from './obsolete_files.js'
 import { type MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
 import { RecoveredFloor } from './recovered_floor.js'
-import { diskFull, notOpen, readOnly, stopped } from './refusals.js'
+import { notOpen, readOnly, stopped } from './refusals.js'
 import type { RecordBuffer } from './record_buffer.js'
 import { type KeyRange, encodeRange } from './scan.js'
+import { Shortage } from './shortage.js'
 import type { StoreStatus } from './stats.js'
 import { Writes } from './writes.js'
 
 /** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
 const CLOSE_FLUSH_BYTES = 64 * 1024
-/** Milliseconds after which background work is tried again on a full disk. */
-const DISK_FULL_RETRY_MS = 500
 
 /** A frozen memtable on its way to a table. */
 interface SlotFlush extends FlushRequest {
@@ -84,6 +84,7 @@ export class Engine implements CommitHost {
   readonly queue: CommitQueue
   readonly logs: LogSet
   readonly pressure: BackPressure
+  readonly shortage: Shortage
   readonly openReaders: OpenReaders
   readonly idle: IdleWatch
   readonly blockCache: BlockCache
@@ -103,9 +104,8 @@ export class Engine implements CommitHost {
   /** Frozen, but not all visible yet: oldest first. */
   #unpublished: MemtableSlot[] = []
   #nextFileNumber: number
-  #state: StoreStatus
+  #state: Exclude<StoreStatus, 'full'>
   #failure: StoreError | undefined
-  #isBackgroundFull = false
   #isWaiting = false
   #closing: Promise<void> | undefined
 
@@ -139,13 +139,14 @@ export class Engine implements CommitHost {
       (event) => this.emit('stall', event),
       (event) => this.emit('stallEnd', event),
     )
+    this.shortage = new Shortage(this, clock)
     const { files } = parts.manifest
     this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1))
     this.queue = new CommitQueue(this, this.logs, clock, turn, options, parts.lastSequence)
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)
     this.scheduler = options.readOnly ? undefined : parts.makeScheduler(this)
-    const obsolete = new ObsoleteFiles(files, clock, () => this.#state === 'open' || this.#state === 'full')
+    const obsolete = new ObsoleteFiles(files, clock, () => this.#state === 'open')
     files.listener = {
       onObsolete: () => obsolete.request(),
       onDeleteTable: (fileNumber) => this.tables.evict(fileNumber),
@@ -155,7 +156,7 @@ export class Engine implements CommitHost {
   }
 
   get status(): StoreStatus {
-    return this.#state
+    return this.#state === 'open' && this.shortage.isFull ? 'full' : this.#state
   }
 
   /** Tells listeners, in a microtask of their own: what they throw is theirs. */
@@ -169,7 +170,7 @@ export class Engine implements CommitHost {
   }
 
   checkWritable(): void {
-    if (this.#state === 'open' || this.#state === 'full') return
+    if (this.#state === 'open') return
     if (this.#state === 'read-only') throw readOnly()
     if (this.#failure !== undefined && this.#state === 'failed') throw this.#failure
     throw notOpen()
@@ -187,7 +188,8 @@ export class Engine implements CommitHost {
     const { active } = this.memtables
     if (active.memtable.hasRoomFor(arenaBytes)) return true
     if (active.memtable.entryCount > 0 && !this.pressure.mayFreeze()) {
-      if (this.#isBackgroundFull) throw diskFull(this.path)
+      this.shortage.retry(false)
+      this.#refuseIfShort()
       this.scheduler!.poke()
       return false
     }
@@ -196,7 +198,7 @@ export class Engine implements CommitHost {
   }
 
   waitForRoomSync(): void {
-    if (this.#isBackgroundFull) throw diskFull(this.path)
+    this.#refuseIfShort()
     this.scheduler!.progressSync()
     if (this.#failure !== undefined) throw this.#failure
   }
@@ -216,18 +218,16 @@ export class Engine implements CommitHost {
     if (this.#unpublished.length > 0) this.#requestFlushes()
   }
 
-  setDiskFull(full: boolean): void {
-    if (full === (this.#state === 'full') || (this.#state !== 'open' && this.#state !== 'full')) return
-    if (!full && this.#isBackgroundFull) return
-    this.#state = full ? 'full' : 'open'
-    this.emit('diskFull', { full })
+  logIsShort(isShort: boolean): void {
+    this.shortage.logIsShort(isShort)
   }
 
   fail(error: unknown): StoreError {
     if (this.#failure !== undefined) return this.#failure
     const cause = ioError(error, 'write', this.path)
     this.#failure = stopped(cause)
-    if (this.#state === 'open' || this.#state === 'full') this.#state = 'failed'
+    if (this.#state === 'open') this.#state = 'failed'
+    this.shortage.stop()
     this.scheduler?.stop(this.#failure)
     this.queue.stop(this.#failure)
     this.emit('backgroundError', { error: cause })
@@ -272,31 +272,13 @@ export class Engine implements CommitHost {
     if (logNumber !== undefined) this.logs.retireBelow(logNumber)
     this.#manifest.files.installed(version, logNumber)
     this.#updatePressure()
-    this.#backgroundHasRoom()
+    this.shortage.jobInstalled()
     this.queue.resume()
   }
 
-  #backgroundHasRoom(): void {
-    if (!this.#isBackgroundFull) return
-    this.#isBackgroundFull = false
-    this.setDiskFull(false)
-  }
-
   onJobError(error: StoreError, _job: JobDescription): void {
-    if (error.code === 'ERR_DISK_FULL') {
-      this.setDiskFull(true)
-      this.#isBackgroundFull = true
-      this.#clock.after(DISK_FULL_RETRY_MS, () => {
-        if (this.#state !== 'full') return
-        this.scheduler!.resume()
-        // What failed may have been given up, as a requested compaction is: then nothing is left that could succeed.
-        const { pendingFlushes, isFlushRunning, isCompactionRunning } = this.scheduler!.stats()
-        if (pendingFlushes === 0 && !isFlushRunning && !isCompactionRunning) this.#backgroundHasRoom()
-      })
-      this.queue.resume()
-      return
-    }
-    this.fail(error)
+    if (isShortage(error)) this.shortage.jobFailed(error)
+    else this.fail(error)
   }
 
   onFlush(summary: FlushSummary): void {
@@ -350,6 +332,7 @@ export class Engine implements CommitHost {
     } catch (error) {
       failure = this.#lastResort(error)
     }
+    this.shortage.stop()
     this.scheduler?.closeSync()
     if (failure === undefined && this.#failure === undefined) runTaskSync(this.#manifest.shorten())
     this.#endClose()
@@ -358,6 +341,7 @@ export class Engine implements CommitHost {
 
   async #flush(): Promise<void> {
     await this.queue.whenSettled()
+    this.shortage.retry(true)
     const { active } = this.memtables
     while (active === this.memtables.active && active.memtable.entryCount > 0) {
       if (this.pressure.mayFreeze()) this.#roll(this.options.memtableSize)
@@ -381,6 +365,7 @@ export class Engine implements CommitHost {
     } catch (error) {
       failure = this.#lastResort(error)
     }
+    this.shortage.stop()
     await this.scheduler?.close()
     if (failure === undefined && this.#failure === undefined) await runTask(this.#manifest.shorten(), () => undefined)
     this.#endClose()
@@ -389,7 +374,7 @@ export class Engine implements CommitHost {
 
   /** Refuses new calls. True when there is something to bring in order. */
   #beginClose(): boolean {
-    const wasWritable = this.#state === 'open' || this.#state === 'full'
+    const wasWritable = this.#state === 'open'
     this.#state = 'closing'
     this.openReaders.releaseAll()
     return wasWritable
@@ -447,11 +432,17 @@ export class Engine implements CommitHost {
     if (mustFlush && this.memtables.active.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
     const recovered = mustFlush ? this.memtables.slots.slice(1) : []
     const isLeft = (): boolean => recovered.some((slot) => this.memtables.slots.includes(slot))
-    this.logs.setFloor(new RecoveredFloor(this, this.options.clock, this.#keepAlive, isLeft))
+    this.logs.setFloor(new RecoveredFloor(scheduler, this.shortage, this.options.clock, this.#keepAlive, isLeft))
     this.#updatePressure()
     scheduler.poke()
     // What an earlier process left to be cleaned up is cleaned up, though nobody writes.
     this.idle.touch()
+  }
+
+  /** Nobody waits for background work that waits itself. */
+  #refuseIfShort(): void {
+    const { refusal } = this.shortage
+    if (refusal !== undefined) throw refusal
   }
 
   /** Freezes the active memtable and begins another, with its own log. */
@@ -485,7 +476,7 @@ export class Engine implements CommitHost {
 
   /** Nobody has written for a while. */
   #rest(): void {
-    if (this.#state !== 'open') return
+    if (this.status !== 'open') return
     const { memtable } = this.memtables.active
     // Tombstones give nothing back while they sit in memory.
     if (memtable.deletionCount * 4 > memtable.entryCount && this.visibleSequence === this.queue.lastSequence) {

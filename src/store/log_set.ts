@@ -8,7 +8,7 @@
  * 3. A log file is made when its first record is written, so that a store that is only read makes none.
  * 4. After a write that the disk had no room for, the log ends before that write, and the following record goes to a new log.
  */
-import { StoreError } from '../util/errors.js'
+import { isShortage } from '../util/errors.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { LogWriter } from '../wal/writer.js'
 import { RecordBuffer } from './record_buffer.js'
@@ -118,9 +118,14 @@ export class LogSet {
     this.#floor = floor
   }
 
+  /** Waits on the spot for what has to be durable before any record. @throws StoreError when it cannot become so now */
+  waitForFloorSync(): void {
+    this.#floor?.waitSync()
+  }
+
   /** Makes all records durable that were written, waiting for the disk on the spot. The caller has written what was buffered. */
   syncSync(): void {
-    this.#floor?.waitSync()
+    this.waitForFloorSync()
     for (const log of this.#older) {
       if (log.isSynced) continue
       log.syncSync()
@@ -179,7 +184,7 @@ export class LogSet {
       return LogWriter.createSync(this.#vfs, this.#dir, this.#nextNumber)
     } catch (error) {
       // The name may be taken by what the failed attempt left: take another number for the next attempt.
-      if (error instanceof StoreError && error.code === 'ERR_DISK_FULL') this.#nextNumber = this.#allocateNumber()
+      if (isShortage(error)) this.#nextNumber = this.#allocateNumber()
       throw error
     }
   }

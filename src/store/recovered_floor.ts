@@ -5,26 +5,20 @@ import type { Scheduler } from '../compaction/scheduler.js'
 import type { Clock } from '../util/clock.js'
 import type { KeepAlive } from './keep_alive.js'
 import type { DurableFloor } from './log_set.js'
-
-/** Milliseconds between two looks while the disk is full. */
-const RETRY_MS = 500
-
-/** What the floor needs of the engine. */
-export interface FloorHost {
-  readonly scheduler: Scheduler | undefined
-  readonly status: string
-}
+import { RETRY_MS, type Shortage } from './shortage.js'
 
 /** Waits for the flush of recovered memtables. */
 export class RecoveredFloor implements DurableFloor {
-  readonly #host: FloorHost
+  readonly #scheduler: Scheduler
+  readonly #shortage: Shortage
   readonly #clock: Clock
   readonly #keepAlive: KeepAlive
   readonly #isLeft: () => boolean
 
   /** @param isLeft whether a recovered memtable is no table yet */
-  constructor(host: FloorHost, clock: Clock, keepAlive: KeepAlive, isLeft: () => boolean) {
-    this.#host = host
+  constructor(scheduler: Scheduler, shortage: Shortage, clock: Clock, keepAlive: KeepAlive, isLeft: () => boolean) {
+    this.#scheduler = scheduler
+    this.#shortage = shortage
     this.#clock = clock
     this.#keepAlive = keepAlive
     this.#isLeft = isLeft
@@ -36,16 +30,18 @@ export class RecoveredFloor implements DurableFloor {
   }
 
   waitSync(): void {
-    if (this.#isLeft()) this.#host.scheduler!.flushedSync()
+    if (!this.#isLeft()) return
+    this.#shortage.retry(false)
+    this.#scheduler.flushedSync()
   }
 
   async #wait(): Promise<void> {
     while (this.#isLeft()) {
       try {
-        await this.#host.scheduler!.flushed()
+        await this.#scheduler.flushed()
       } catch (error) {
         // A full disk is waited out: what waits for this was written, and cannot be taken back.
-        if (this.#host.status !== 'full') throw error
+        if (!this.#shortage.areJobsShort) throw error
         await new Promise<void>((resolve) => this.#clock.delay(RETRY_MS, resolve))
       }
     }

@@ -89,6 +89,17 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
+/** Whether there was no file descriptor left, in the process or in the system: nothing was done, and it passes. */
+export function isOutOfFiles(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'EMFILE' || code === 'ENFILE'
+}
+
+/** Whether something was not done for want of disk space or file descriptors: it is in no doubt, and may be tried again. */
+export function isShortage(error: unknown): boolean {
+  return (error instanceof StoreError && error.code === 'ERR_DISK_FULL') || isOutOfFiles(error)
+}
+
 /** An operating system error as the `ERR_IO` or `ERR_DISK_FULL` it means. `StoreError`s pass unchanged. */
 export function ioError(cause: unknown, operation: string, path: string): StoreError {
   if (cause instanceof StoreError) return cause

@@ -96,10 +96,20 @@ export class FileRegistry {
   dropLogsBelow(logNumber: number): void {
     // The folder is asked, and no list of logs kept, because a log that were missing on the list would stay for ever.
     const waiting = new Set(this.#obsoleteLogs)
-    for (const log of listNumberedFiles(this.#vfs, this.#dir).logs) {
+    for (const log of this.#logsPresent()) {
       if (log < logNumber && !waiting.has(log)) this.#obsoleteLogs.push(log)
     }
     if (this.#obsoleteLogs.length > waiting.size) this.listener.onObsolete?.()
+  }
+
+  /** None when the folder cannot be listed now: the next edit asks again. */
+  #logsPresent(): readonly number[] {
+    try {
+      return listNumberedFiles(this.#vfs, this.#dir).logs
+    } catch (error) {
+      this.listener.onDeleteError?.(this.#dir, error)
+      return []
+    }
   }
 
   /** Files that wait to be deleted. */

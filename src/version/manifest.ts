@@ -34,7 +34,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { assert } from '../util/assert.js'
-import { corruption, StoreError, systemCode } from '../util/errors.js'
+import { corruption, isOutOfFiles, StoreError, systemCode } from '../util/errors.js'
 import { PAUSE, step, type Task } from '../util/task.js'
 import { joinPath, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
@@ -376,6 +376,7 @@ export class Manifest {
       yield* this.#syncDir()
     } catch (error) {
       file.closeSync()
+      this.#lose(error)
       throw error
     }
     this.#moveTo(file, number, content.length)
@@ -404,21 +405,36 @@ export class Manifest {
     try {
       switchCurrentSync(this.#vfs, this.#dir)
     } catch (error) {
-      this.#isLost = (currentManifestSync(this.#vfs, this.#dir) ?? 0) !== this.#manifestNumber
-      if (this.#isLost) this.#fail(error)
+      if (this.#mayHaveSwitched()) this.#lose(error)
       throw error
     }
   }
 
-  /** Makes the names in the folder durable. A folder cannot be replaced by another one, so a failure is final. */
+  #mayHaveSwitched(): boolean {
+    try {
+      return (currentManifestSync(this.#vfs, this.#dir) ?? 0) !== this.#manifestNumber
+    } catch {
+      return true
+    }
+  }
+
+  /**
+   * Makes the names in the folder durable. A folder cannot be replaced by another one, so a failure is final, unless the folder could not
+   * even be opened.
+   */
   *#syncDir(): Task<void> {
     try {
       yield* step(syncDirStep(this.#vfs, this.#dir))
     } catch (error) {
-      this.#isLost = true
-      this.#fail(error)
+      if (!isOutOfFiles(error)) this.#lose(error)
       throw error
     }
+  }
+
+  /** Nothing can be known any more. */
+  #lose(error: unknown): void {
+    this.#isLost = true
+    this.#fail(error)
   }
 
   /** Header and snapshot of a manifest with this number. */

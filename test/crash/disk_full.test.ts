@@ -134,6 +134,99 @@ test('a background flush that met a full disk is tried again by itself twice a s
   expect(entriesOf(store)).toHaveLength(61)
 })
 
+test('flush and compact try again at once, without waiting for the half second', async () => {
+  const vfs = new FaultVfs(memory())
+  const store = await openStore(vfs, { ...TINY, clock: new ManualClock() })
+  for (const write of [() => store.flush(), () => store.compact()]) {
+    for (let i = 0; i < 20; i++) await store.put(`k${i}`, 'x'.repeat(50))
+    const full = vfs.addRule({ operation: 'create', path: /\.sst$/, error: 'ENOSPC', times: Infinity })
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      expect((await rejection(write())).code).toBe('ERR_DISK_FULL')
+      expect(full.hits).toBe(attempt)
+      expect(store.status).toBe('full')
+    }
+    full.remove()
+    await write()
+    expect(store.status).toBe('open')
+  }
+  expect(store.stats().immutableMemtables.count).toBe(0)
+})
+
+test('a program that never lets the event loop turn gets over a full disk as well', async () => {
+  const clock = new ManualClock()
+  const vfs = new FaultVfs(memory())
+  const store = await openStore(vfs, { ...TINY, clock })
+  const full = vfs.addRule({ operation: 'create', path: /\.sst$/, error: 'ENOSPC', times: Infinity })
+  let count = 0
+  const write = (): void => store.putSync(`k${count}`, 'x'.repeat(100))
+  const refusal = failure(() => {
+    for (; count < 1000; count++) write()
+  })
+  expect(refusal.code).toBe('ERR_DISK_FULL')
+  const { hits } = full
+  // Until half a second is over nothing is tried, and then once.
+  for (let i = 0; i < 5; i++) expect(failure(write).code).toBe('ERR_DISK_FULL')
+  expect(full.hits).toBe(hits)
+  // Timers do not fire where the loop does not turn: time passes, and nothing happens.
+  clock.nowMs = () => 500
+  expect(failure(write).code).toBe('ERR_DISK_FULL')
+  expect(failure(write).code).toBe('ERR_DISK_FULL')
+  expect(full.hits).toBe(hits + 1)
+  full.remove()
+  clock.nowMs = () => 1000
+  for (const end = count + 100; count < end; count++) write()
+  expect(store.status).toBe('open')
+  expect(entriesOf(store)).toHaveLength(count)
+})
+
+test('while background work is tried again the store still counts as full, and writes without room wait for the outcome', async () => {
+  const clock = new ManualClock()
+  const vfs = new FaultVfs(memory())
+  const store = await openStore(vfs, { ...TINY, clock })
+  const full = vfs.addRule({ operation: 'create', path: /\.sst$/, error: 'ENOSPC', times: Infinity })
+  const told: boolean[] = []
+  store.on('diskFull', (event) => told.push(event.full))
+  failure(() => {
+    for (let i = 0; i < 1000; i++) store.putSync(`k${i}`, 'x'.repeat(100))
+  })
+  clock.advance(500)
+  expect(store.status).toBe('full')
+  const refused = rejection(store.put('refused', 'x'.repeat(3000)))
+  for (let i = 0; i < 100; i++) await nextTurn()
+  expect((await refused).code).toBe('ERR_DISK_FULL')
+  full.remove()
+  clock.advance(500)
+  expect(store.status).toBe('full')
+  await store.put('kept', 'x'.repeat(3000))
+  expect(store.status).toBe('open')
+  expect(told).toEqual([true, false])
+  expect(store.hasSync('refused')).toBe(false)
+})
+
+test('a durable write after a crash is refused, and not made, while the disk has no space for what was recovered', async () => {
+  const vfs = memory()
+  const options = { ...TINY, clock: new ManualClock() }
+  const before = await Store.open(vfs, options)
+  for (let i = 0; i < 20; i++) await before.put(`k${i}`, 'x'.repeat(50))
+  const killed = vfs.processKillClone()
+  await before.close()
+  const faulty = new FaultVfs(killed)
+  const full = faulty.addRule({ operation: 'create', path: /\.sst$/, error: 'ENOSPC', times: Infinity })
+  const store = await openStore(faulty, options)
+  for (let i = 0; i < 2; i++) {
+    expect(failure(() => store.putSync('durable', 1, { sync: true })).code).toBe('ERR_DISK_FULL')
+    expect(failure(() => store.syncSync()).code).toBe('ERR_DISK_FULL')
+    expect(store.hasSync('durable')).toBe(false)
+    expect(store.status).toBe('full')
+    store.putSync(`other ${i}`, 1)
+  }
+  full.remove()
+  options.clock.advance(500)
+  store.putSync('durable', 2, { sync: true })
+  expect(store.status).toBe('open')
+  expect(entriesOf(await openStore(killed.crashClone({ unsyncedPercent: 0, seed: 1 }), TINY))).toHaveLength(23)
+})
+
 test('writes fail rather than wait when memtables have no room and the flush cannot be made', async () => {
   const clock = new ManualClock()
   const vfs = new FaultVfs(memory())
