@@ -8,13 +8,14 @@ import { BlockIndex } from './block_index.js'
 import { BloomFilter } from './bloom_filter.js'
 import { type BlockHandle, FOOTER_BYTES, readFooter } from './footer.js'
 import { type BlockSource, openBlock } from './format.js'
-import { PROPERTIES_BYTES_MAX, decodeProperties, disagreement } from './properties.js'
+import { PROPERTIES_BYTES_MAX, type TableProperties, decodeProperties, disagreement } from './properties.js'
 import type { TableMeta } from './table_meta.js'
 
 /** What a reader keeps of the tail. */
 export interface TableTail {
   readonly index: BlockIndex
   readonly filter: BloomFilter | undefined
+  readonly properties: TableProperties
   /** Length of the longest raw data block. */
   readonly rawBlockBytesMax: number
   /** Memory held. */
@@ -57,5 +58,5 @@ export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path
   if (index.count !== properties.blockCount || !index.endsWith(meta.largestKey)) {
     throw corruption('the index and the properties disagree', path, footer.index.offset)
   }
-  return { index, filter, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes: tail.length + index.heldBytes }
+  return { index, filter, properties, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes: tail.length + index.heldBytes }
 }

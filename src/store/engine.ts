@@ -89,6 +89,7 @@ export class Engine implements CommitHost {
   readonly idle: IdleWatch
   readonly blockCache: BlockCache
   readonly tables: TableCache
+  readonly manifest: Manifest
   readonly scheduler: Scheduler<SlotFlush> | undefined
   readonly memtables: MemtableSet
   view: ReadView
@@ -97,7 +98,6 @@ export class Engine implements CommitHost {
   recovery: RecoveryEvent = { logs: 0, records: 0, tornBytes: 0, damagedBytes: 0 }
   readonly #vfs: Vfs
   readonly #lock: StoreLock | undefined
-  readonly #manifest: Manifest
   readonly #keepAlive = new KeepAlive()
   /** Timers of the store: they end with it. */
   readonly #clock: OwnedClock
@@ -115,7 +115,7 @@ export class Engine implements CommitHost {
     this.options = options
     this.#vfs = options.vfs
     this.#lock = parts.lock
-    this.#manifest = parts.manifest
+    this.manifest = parts.manifest
     this.blockCache = parts.blockCache
     this.tables = parts.tables
     this.#nextFileNumber = parts.nextFileNumber
@@ -266,11 +266,11 @@ export class Engine implements CommitHost {
       ...(last === undefined ? {} : { lastSequence: last.lastSequence }),
       ...(logNumber === undefined ? {} : { logNumber }),
     }
-    const version = yield* this.#manifest.append(edit)
+    const version = yield* this.manifest.append(edit)
     this.memtables.remove(flushed.map(({ slot }) => slot))
     this.#replaceView(version)
     if (logNumber !== undefined) this.logs.retireBelow(logNumber)
-    this.#manifest.files.installed(version, logNumber)
+    this.manifest.files.installed(version, logNumber)
     this.#updatePressure()
     this.shortage.jobInstalled()
     this.queue.resume()
@@ -334,7 +334,7 @@ export class Engine implements CommitHost {
     }
     this.shortage.stop()
     this.scheduler?.closeSync()
-    if (failure === undefined && this.#failure === undefined) runTaskSync(this.#manifest.shorten())
+    if (failure === undefined && this.#failure === undefined) runTaskSync(this.manifest.shorten())
     this.#endClose()
     if (failure !== undefined) throw failure as Error
   }
@@ -367,7 +367,7 @@ export class Engine implements CommitHost {
     }
     this.shortage.stop()
     await this.scheduler?.close()
-    if (failure === undefined && this.#failure === undefined) await runTask(this.#manifest.shorten(), () => undefined)
+    if (failure === undefined && this.#failure === undefined) await runTask(this.manifest.shorten(), () => undefined)
     this.#endClose()
     if (failure !== undefined) throw failure
   }
@@ -414,8 +414,8 @@ export class Engine implements CommitHost {
     this.#clock.close()
     this.view.release()
     // Each is tried, whatever the others do: above all the lock is to be released.
-    const steps = [() => this.tables.closeAll(), () => this.logs.closeSync(), () => this.#manifest.closeSync()]
-    if (!this.options.readOnly && this.#failure === undefined) steps.push(() => this.#manifest.files.deleteObsoleteSync())
+    const steps = [() => this.tables.closeAll(), () => this.logs.closeSync(), () => this.manifest.closeSync()]
+    if (!this.options.readOnly && this.#failure === undefined) steps.push(() => this.manifest.files.deleteObsoleteSync())
     for (const step of [...steps, () => this.#lock?.releaseSync()]) {
       try {
         step()

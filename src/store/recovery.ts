@@ -14,7 +14,6 @@
  * 2. What is recovered is a prefix of what was written, and holds everything that an acknowledgement promised to keep.
  * 3. Recovered operations that may exist in the page cache only become durable, as a table, before anything written later does.
  */
-import { resolve } from 'node:path'
 import { BlockCache } from '../cache/block_cache.js'
 import { initChecksum } from '../codec/checksum.js'
 import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
@@ -23,27 +22,19 @@ import { Memtable } from '../memtable/memtable.js'
 import { TableCache } from '../sstable/table_cache.js'
 import type { Clock } from '../util/clock.js'
 import { StoreError } from '../util/errors.js'
+import { slices } from '../util/slices.js'
 import { type Task, runTask, runTaskSync } from '../util/task.js'
 import { inspectDirectory } from '../version/directory.js'
 import { Manifest } from '../version/manifest.js'
 import { makeDirTask } from '../vfs/io.js'
+import { type StoreLocation, placeOf } from '../vfs/location.js'
 import { type StoreLock, lockTask } from '../vfs/lock.js'
-import type { Vfs } from '../vfs/vfs.js'
 import { OperationReader } from '../wal/operations.js'
 import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
 import { type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
 import { Engine, type EngineParts } from './engine.js'
 import type { RecoveredMemtable } from './memtable_set.js'
 import { type ResolvedOptions, type StoreOptions, resolveOptions } from './options.js'
-
-/** Where a store lives: a directory, or a file system such as `memory()`. */
-export type StoreLocation = string | Vfs
-
-/** Directory of a store in a file system that was given without one. */
-const ROOT = '/varve'
-
-/** Milliseconds that opening works before it lets the event loop turn. */
-const SLICE_MS = 2
 
 /** Small logs are left as they are at a clean close; beyond so many, opening turns them into a table. */
 const REPLAYED_LOGS_MAX = 4
@@ -53,20 +44,6 @@ export async function openEngine(location: StoreLocation, options: StoreOptions 
   const { path, resolved } = locate(location, options)
   startChecksums(resolved.clock)
   return runTask(openTask(path, resolved), slices(resolved.clock))
-}
-
-/** Lets the event loop turn at pauses that come a while after the last turn. */
-function slices(clock: Clock): () => Promise<void> | undefined {
-  let startMs = clock.nowMs()
-  return () => {
-    if (clock.nowMs() - startMs < SLICE_MS) return undefined
-    return new Promise((resume) => {
-      clock.nextTurn(() => {
-        startMs = clock.nowMs()
-        resume()
-      })
-    })
-  }
 }
 
 /** As `openEngine`, on the spot. */
@@ -82,14 +59,9 @@ function startChecksums(clock: Clock): void {
 }
 
 function locate(location: StoreLocation, options: StoreOptions | undefined): { path: string; resolved: ResolvedOptions } {
-  if (typeof location === 'string' && location !== '') {
-    const resolved = resolveOptions(options)
-    return { path: options?.vfs === undefined ? resolve(location) : location, resolved }
-  }
-  if (typeof location === 'object' && location !== null && typeof location.openSync === 'function') {
-    return { path: ROOT, resolved: resolveOptions({ ...options, vfs: location }) }
-  }
-  throw new StoreError('ERR_INVALID_OPTION', `a store is opened at a directory or a file system such as memory(), not ${String(location)}`)
+  const resolved = resolveOptions(options)
+  const { path, vfs } = placeOf(location, options?.vfs)
+  return { path, resolved: vfs === resolved.vfs ? resolved : { ...resolved, vfs } }
 }
 
 function* openTask(path: string, options: ResolvedOptions): Task<Engine> {

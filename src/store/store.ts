@@ -16,11 +16,18 @@ import type { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { StoreOptions } from './options.js'
 import { type ReadEngine, Reader } from './reader.js'
-import { type StoreLocation, openEngine, openEngineSync } from './recovery.js'
+import { openEngine, openEngineSync } from './recovery.js'
 import type { KeyRange } from './scan.js'
 import type { Snapshot } from './snapshot.js'
 import type { StoreStats, StoreStatus } from './stats.js'
 import { VALUE_TYPE_ANY } from './typed_value.js'
+import type { StoreLocation } from '../vfs/location.js'
+
+/**
+ * The engine behind a store, for checks from inside.
+ * @internal
+ */
+export let engineOf: (store: Store<Key>) => Engine
 
 /** Options of a store whose scans give keys as bytes. */
 export interface ByteKeyOptions extends StoreOptions {
@@ -37,6 +44,10 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   /** @internal */
   protected override readonly reads: ReadEngine
   readonly #engine: Engine
+
+  static {
+    engineOf = (store) => store.#engine
+  }
 
   private constructor(engine: Engine) {
     super()

@@ -38,7 +38,8 @@ export class FileRegistry {
   readonly #dir: string
   readonly #isReadOnly: boolean
   readonly #tableCounts = new Map<number, number>()
-  readonly #tracked = new WeakSet<Version>()
+  /** Versions whose tables are counted: those that somebody still refers to. */
+  readonly #tracked = new Set<Version>()
   #obsoleteTables: number[] = []
   #obsoleteLogs: number[] = []
   #isSuspended = false
@@ -55,7 +56,10 @@ export class FileRegistry {
     this.#tracked.add(version)
     for (const tables of version.levels) for (const { fileNumber } of tables) this.protect(fileNumber)
     version.onRelease = (released) => {
-      for (const tables of released.levels) for (const { fileNumber } of tables) this.release(fileNumber)
+      this.#tracked.delete(released)
+      // Deepest first, oldest first: should the manifest get lost before all are deleted, a table with a tombstone is to outlive what the
+      // tombstone hides.
+      for (const tables of released.levels.toReversed()) for (const { fileNumber } of tables.toReversed()) this.release(fileNumber)
     }
   }
 
@@ -90,6 +94,21 @@ export class FileRegistry {
   /** Whether anything names this table. */
   isTableLive(fileNumber: number): boolean {
     return this.#tableCounts.has(fileNumber)
+  }
+
+  /** Versions that somebody refers to. */
+  get liveVersions(): readonly Version[] {
+    return [...this.#tracked]
+  }
+
+  /** How many times a table is named; 0 when nothing names it. */
+  countOf(fileNumber: number): number {
+    return this.#tableCounts.get(fileNumber) ?? 0
+  }
+
+  /** Names of the files that wait to be deleted. */
+  get obsoleteNames(): readonly string[] {
+    return [...this.#obsoleteLogs.map(logFileName), ...this.#obsoleteTables.map(tableFileName)]
   }
 
   /** Logs below `logNumber` are in tables, durably. */
