@@ -3,7 +3,8 @@
  *
  * The debt is one number of bytes: frozen memtables, and level 0 beyond what it normally holds. Below half of the budget writes run free.
  * From there on they are slowed down in proportion, so that a steady writer meets the speed of the background work instead of a cliff; at
- * the whole budget they wait. A stall is an event and a counter, never an error.
+ * the whole budget they wait. A stall is an event and a counter, never an error. It ends only at three eighths of the budget, so that a
+ * debt that hovers about the half is one stall and not hundreds.
  *
  * A separate hard bound on the number of frozen memtables bounds memory.
  */
@@ -18,6 +19,13 @@ const BUDGET_MEMTABLES = 32
 const SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
 /** Rate at which pacing begins. */
 const FASTEST_BYTES_PER_SECOND = 64 * 1024 * 1024
+
+/**
+ * Longest single delay. A group of the usual size (256 KiB) is never delayed by more than an eighth of this. A batch of 256 MiB would wait
+ * for two minutes, and every write behind it: what a second does not hold back is held back by the full stop, which ends as soon as there
+ * is room.
+ */
+const DELAY_MS_MAX = 1000
 
 /** Counters of stalls since the store was opened. */
 export interface StallStats {
@@ -37,6 +45,9 @@ export interface StallStats {
 export class BackPressure {
   readonly budgetBytes: number
   debtBytes = 0
+  /** Debt at which a delay begins, and the lesser one at which it ends. */
+  readonly #slowFromBytes: number
+  readonly #freeBelowBytes: number
   readonly #clock: Clock
   readonly #emitStall: (event: StallEvent) => void
   readonly #emitEnd: (event: StallEndEvent) => void
@@ -51,6 +62,8 @@ export class BackPressure {
 
   constructor(memtableSize: number, clock: Clock, emitStall: (event: StallEvent) => void, emitEnd: (event: StallEndEvent) => void) {
     this.budgetBytes = memtableSize * BUDGET_MEMTABLES
+    this.#slowFromBytes = this.budgetBytes / 2
+    this.#freeBelowBytes = (this.budgetBytes * 3) / 8
     this.#clock = clock
     this.#emitStall = emitStall
     this.#emitEnd = emitEnd
@@ -60,7 +73,7 @@ export class BackPressure {
   update(frozenMemtables: number, frozenBytes: number, level0Bytes: number): void {
     this.#frozen = frozenMemtables
     this.debtBytes = frozenBytes + level0Bytes
-    if (this.#state === 'delay' && this.debtBytes < this.budgetBytes / 2) this.#enter('free')
+    if (this.#state === 'delay' && this.debtBytes < this.#freeBelowBytes) this.#enter('free')
     // A stall ends when there is room, whether or not somebody still waits to be told.
     if (this.#state === 'wait') this.mayFreeze()
   }
@@ -68,7 +81,7 @@ export class BackPressure {
   /** Whether another memtable may be frozen; if not, writes wait. */
   mayFreeze(): boolean {
     if (this.#frozen < FROZEN_MEMTABLES_MAX && this.debtBytes < this.budgetBytes) {
-      if (this.#state === 'wait') this.#enter(this.debtBytes >= this.budgetBytes / 2 ? 'delay' : 'free')
+      if (this.#state === 'wait') this.#enter(this.debtBytes >= this.#freeBelowBytes ? 'delay' : 'free')
       return true
     }
     if (this.#state !== 'wait') this.#enter('wait')
@@ -77,12 +90,12 @@ export class BackPressure {
 
   /** Counts written bytes; `takeDelayMs` then says by how much to slow down. */
   wrote(bytes: number): void {
-    if (this.debtBytes >= this.budgetBytes / 2) this.#unpacedBytes += bytes
+    if (this.debtBytes >= this.#slowFromBytes) this.#unpacedBytes += bytes
   }
 
   /** Milliseconds to wait before the next group of writes; 0 while writes run free. */
   takeDelayMs(): number {
-    const half = this.budgetBytes / 2
+    const half = this.#slowFromBytes
     if (this.debtBytes < half) {
       this.#unpacedBytes = 0
       return 0
@@ -90,7 +103,7 @@ export class BackPressure {
     if (this.#state === 'free') this.#enter('delay')
     const left = Math.max(0, 1 - (this.debtBytes - half) / half)
     const rate = SLOWEST_BYTES_PER_SECOND + (FASTEST_BYTES_PER_SECOND - SLOWEST_BYTES_PER_SECOND) * left * left
-    const delayMs = (this.#unpacedBytes / rate) * 1000
+    const delayMs = Math.min((this.#unpacedBytes / rate) * 1000, DELAY_MS_MAX)
     if (delayMs < 1) return 0
     this.#unpacedBytes = 0
     this.#delayedMs += delayMs
