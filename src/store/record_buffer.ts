@@ -19,6 +19,8 @@ import { PAYLOAD_PREFIX_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, writePaylo
 const INITIAL_BYTES = 16 * 1024
 /** A buffer that grew beyond this is let go when it is emptied. */
 const KEPT_BYTES_MAX = 2 * 1024 * 1024
+/** Values whose bound is beyond this are measured before they are encoded. */
+const BOUND_TRUSTED_MAX = 1024 * 1024
 const OPERATIONS_START = RECORD_HEADER_BYTES + PAYLOAD_PREFIX_BYTES
 
 const keyScratch = new KeyScratch()
@@ -58,6 +60,8 @@ export class RecordBuffer {
    */
   put(key: Key, value: unknown, type: ValueType = VALUE_TYPE_ANY, valueBytesMax: number = typedByteLengthMax(value, type)): void {
     const keyBytes = keyScratch.set(key)
+    // The bound for a string is three times its length: what is refused for want of room is refused by what it takes.
+    if (valueBytesMax > BOUND_TRUSTED_MAX && typeof value === 'string') valueBytesMax = 1 + Buffer.byteLength(value)
     let offset = this.#writeKey(KIND_PUT, keyBytes, valueBytesMax + 5)
     const lengthBytes = varintLength(valueBytesMax)
     const valueStart = offset + lengthBytes

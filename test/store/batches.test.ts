@@ -172,3 +172,14 @@ test('a batch beyond 256 MiB is refused before anything is written', async () =>
   batch.close()
   expect(store.stats().sequence).toBe(0)
 })
+
+test('a batch that fits takes a long string by what it takes, not by what it could take at most', async () => {
+  const store = await openStore()
+  const batch = store.batch()
+  const bytes = Buffer.alloc(60 * 1024 * 1024)
+  for (const key of ['a', 'b', 'c', 'd']) batch.putBytes(key, bytes)
+  batch.put('long', 'x'.repeat(10 * 1024 * 1024))
+  expect(batch.length).toBe(5)
+  expect(failure(() => batch.put('too much', 'é'.repeat(4 * 1024 * 1024))).code).toBe('ERR_INVALID_VALUE')
+  batch.close()
+})
