@@ -22,13 +22,14 @@ import type { CompactionSummary, FlushRequest, FlushSummary, Installation, JobDe
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
 import { OwnedClock } from '../util/clock.js'
-import { type StoreError, ioError, isShortage } from '../util/errors.js'
-import { type Task, runTask, runTaskSync } from '../util/task.js'
+import { StoreError, ioError, isShortage } from '../util/errors.js'
+import { type Task, step } from '../util/task.js'
 import type { Manifest } from '../version/manifest.js'
 import type { Version } from '../version/version.js'
 import type { StoreLock } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { BackPressure } from './back_pressure.js'
+import { Closing } from './closing.js'
 import { type CommitHost, CommitQueue } from './commit_queue.js'
 import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
 import { IdleWatch } from './idle_watch.js'
@@ -107,7 +108,8 @@ export class Engine implements CommitHost {
   #state: Exclude<StoreStatus, 'full'>
   #failure: StoreError | undefined
   #isWaiting = false
-  #closing: Promise<void> | undefined
+  #closing: Closing | undefined
+  #closed: Promise<void> | undefined
 
   constructor(parts: EngineParts) {
     const { options } = parts
@@ -314,29 +316,13 @@ export class Engine implements CommitHost {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#keepAlive.during(this.#close())
-    return this.#closing
+    this.#closed ??= this.#keepAlive.during(this.#close().promise)
+    return this.#closed
   }
 
   closeSync(): void {
-    if (this.#closing !== undefined) return
-    this.#closing = Promise.resolve()
-    let failure: unknown
-    try {
-      if (this.#beginClose()) {
-        this.queue.settleSync()
-        this.queue.syncSync()
-        if (this.#freezeForClose()) this.scheduler!.flushedSync()
-        this.logs.sealSync()
-      } else if (this.#failure !== undefined) this.#keepAcknowledged()
-    } catch (error) {
-      failure = this.#lastResort(error)
-    }
-    this.shortage.stop()
-    this.scheduler?.closeSync()
-    if (failure === undefined && this.#failure === undefined) runTaskSync(this.manifest.shorten())
-    this.#endClose()
-    if (failure !== undefined) throw failure as Error
+    this.#closing ??= new Closing(this.#closeTask(), (error) => this.#failedLate(error))
+    this.#closing.finishSync()
   }
 
   async #flush(): Promise<void> {
@@ -353,23 +339,36 @@ export class Engine implements CommitHost {
     await this.scheduler!.flushed()
   }
 
-  async #close(): Promise<void> {
+  #close(): Closing {
+    if (this.#closing !== undefined) return this.#closing
+    this.#closing = new Closing(this.#closeTask(), (error) => this.#failedLate(error))
+    this.#closing.advance()
+    return this.#closing
+  }
+
+  *#closeTask(): Task<void> {
+    const { queue, scheduler } = this
     let failure: unknown
     try {
       if (this.#beginClose()) {
-        await this.queue.whenSettled()
-        await this.queue.sync()
-        if (this.#freezeForClose()) await this.scheduler!.flushed()
+        yield* step({ run: () => queue.whenSettled(), runSync: () => queue.settleSync() })
+        yield* step({ run: () => queue.sync(), runSync: () => queue.syncSync() })
+        if (this.#freezeForClose()) yield* step({ run: () => scheduler!.flushed(), runSync: () => scheduler!.flushedSync() })
         this.logs.sealSync()
       } else if (this.#failure !== undefined) this.#keepAcknowledged()
     } catch (error) {
       failure = this.#lastResort(error)
     }
     this.shortage.stop()
-    await this.scheduler?.close()
-    if (failure === undefined && this.#failure === undefined) await runTask(this.manifest.shorten(), () => undefined)
+    if (scheduler !== undefined) yield* step({ run: () => scheduler.close(), runSync: () => scheduler.closeSync() })
+    if (failure === undefined && this.#failure === undefined) yield* this.manifest.shorten()
     this.#endClose()
     if (failure !== undefined) throw failure
+  }
+
+  /** What `closeSync` has overtaken fails when the store is closed. A sync that fails then may have been the only one that was told. */
+  #failedLate(error: unknown): void {
+    if (!(error instanceof StoreError && error.code === 'ERR_NOT_OPEN')) this.fail(error)
   }
 
   /** Refuses new calls. True when there is something to bring in order. */

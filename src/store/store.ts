@@ -304,7 +304,7 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
     return this.#engine.close()
   }
 
-  /** As `close`, on the spot. */
+  /** As `close`, on the spot. While `close` is under way it finishes what is left of it; the promise then settles alike. */
   closeSync(): void {
     this.#engine.closeSync()
   }

@@ -1,8 +1,9 @@
 /** Closing a store: what is finished before, what is refused afterwards, and how often one may. */
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { memory, Store } from '../../src/index.js'
+import { FaultVfs, memory, Store } from '../../src/index.js'
 import { isPromiseMethod, readsOf, thrownBy, writesOf } from '../support/methods.js'
-import { entriesOf, failure, nextTurn, openStore, rejection, TINY } from '../support/stores.js'
+import { entriesOf, failure, nextTurn, openStore, rejection, temporaryDirectory, TINY, WORKER_URL } from '../support/stores.js'
 
 describe.each(['none', 'os', 'interval', 'always'] as const)("walSync '%s'", (walSync) => {
   test('close finishes the writes that are under way, and they survive a power loss', async () => {
@@ -44,6 +45,60 @@ test('closing twice, in any form and at the same time, does nothing more', async
   again.closeSync()
   again.closeSync()
   await again.close()
+})
+
+describe('closeSync while close is under way finishes it on the spot', () => {
+  /** Closing waits for: writes that are issued, their sync, a flush, the worker, the shortening of the manifest. */
+  test.each(Array.from({ length: 24 }, (_, turns) => turns))('after %i microtasks', async (microtasks) => {
+    for (const walSync of ['none', 'always'] as const) {
+      const vfs = memory()
+      const store = await Store.open(vfs, { ...TINY, memtableSize: 256 * 1024, walSync })
+      for (let i = 0; i < 12; i++) {
+        await store.put(`flushed ${i}`, i)
+        await store.flush()
+      }
+      const writes = Array.from({ length: 100 }, (_, i) => store.put(`k${i}`, 'x'.repeat(1000)))
+      const closed = store.close()
+      for (let i = 0; i < microtasks; i++) await Promise.resolve()
+      store.closeSync()
+      expect(store.status).toBe('closed')
+      expect(vfs.openHandleCount).toBe(0)
+      // The directory is free at once.
+      const again = Store.openSync(vfs.crashClone({ unsyncedPercent: 0, seed: microtasks }), TINY)
+      expect(entriesOf(again)).toHaveLength(112)
+      again.closeSync()
+      Store.openSync(vfs, TINY).closeSync()
+      await Promise.all([closed, ...writes])
+      store.closeSync()
+    }
+  })
+
+  test('with a worker thread', async () => {
+    const dir = join(temporaryDirectory(), 'store')
+    for (const microtasks of [0, 3, 8, 20]) {
+      const store = await Store.open(dir, { workerUrl: WORKER_URL, walSync: 'always', compression: 'none' })
+      const writes = Array.from({ length: 100 }, (_, i) => store.put(`${microtasks} ${i}`, 'x'.repeat(1000)))
+      const closed = store.close()
+      for (let i = 0; i < microtasks; i++) await Promise.resolve()
+      store.closeSync()
+      const again = Store.openSync(dir, { workerUrl: WORKER_URL })
+      expect(again.scanPrefix(`${microtasks} `).toArraySync()).toHaveLength(100)
+      again.closeSync()
+      await Promise.all([closed, ...writes])
+    }
+  })
+
+  test('and both tell that the last writes could not be kept', async () => {
+    const vfs = new FaultVfs(memory())
+    const store = await Store.open(vfs, { ...TINY, walSync: 'always' })
+    const write = store.put('k', 1)
+    vfs.addRule({ operation: 'sync', path: /\.log$/, times: Infinity })
+    const closed = rejection(store.close())
+    expect(failure(() => store.closeSync()).code).toBe('ERR_BACKGROUND')
+    expect((await closed).code).toBe('ERR_BACKGROUND')
+    expect((await rejection(write)).code).toBe('ERR_BACKGROUND')
+    expect(store.status).toBe('closed')
+  })
 })
 
 test('a failed open leaves nothing locked', async () => {
