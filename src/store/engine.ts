@@ -29,6 +29,7 @@ import type { Version } from '../version/version.js'
 import type { StoreLock } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { BackPressure } from './back_pressure.js'
+import { checkRange } from './call_options.js'
 import { Closing } from './closing.js'
 import { type CommitHost, CommitQueue } from './commit_queue.js'
 import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
@@ -300,6 +301,7 @@ export class Engine implements CommitHost {
 
   async compact(range: KeyRange | undefined): Promise<void> {
     this.checkWritable()
+    if (range !== undefined) checkRange(range)
     const { lower, upper } = encodeRange(range ?? {})
     await this.#keepAlive.during(this.#flush().then(() => this.scheduler!.compactRange({ smallestKey: lower, largestKey: upper })))
   }

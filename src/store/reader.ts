@@ -18,6 +18,7 @@ import {
   decodeValueShared,
 } from '../codec/value.js'
 import { StoreError } from '../util/errors.js'
+import { checkReadOptions, checkScanOptions } from './call_options.js'
 import type { Scan, ScanOptions } from './scan.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -60,94 +61,93 @@ export abstract class Reader<K extends Key = string> {
    * @throws StoreError `ERR_INVALID_KEY`, `ERR_NOT_OPEN`, `ERR_CORRUPTION`, `ERR_IO`, `ERR_CODEC_UNAVAILABLE` (as a rejection)
    */
   get(key: Key, options?: ReadOptions): Promise<Value | undefined> {
-    if (options === undefined) return this.reads.get(key, this.pinned(), decodeValue)
-    return this.reads.get(key, options.snapshot ?? this.pinned(), options.copy === false ? decodeValueShared : decodeValue)
+    return this.#get(key, options, decodeValue)
   }
 
   /** As `get`, on the spot. */
   getSync(key: Key, options?: ReadOptions): Value | undefined {
     if (options === undefined) return this.reads.getSync(key, this.pinned(), decodeValue)
-    return this.reads.getSync(key, options.snapshot ?? this.pinned(), options.copy === false ? decodeValueShared : decodeValue)
+    return this.reads.getSync(key, this.#momentOf(options), options.copy === false ? decodeValueShared : decodeValue)
   }
 
   /** The values of `keys`, in their order, `undefined` for each that is absent; all as of one moment. */
-  getMany(keys: readonly Key[], options?: ReadOptions): Promise<(Value | undefined)[]> {
-    return this.reads.getMany(keys, options?.snapshot ?? this.pinned(), options?.copy === false ? decodeValueShared : decodeValue)
+  async getMany(keys: readonly Key[], options?: ReadOptions): Promise<(Value | undefined)[]> {
+    return this.reads.getMany(keys, this.#momentOf(options), options?.copy === false ? decodeValueShared : decodeValue)
   }
 
   /** As `getMany`, on the spot. */
   getManySync(keys: readonly Key[], options?: ReadOptions): (Value | undefined)[] {
-    return this.reads.getManySync(keys, options?.snapshot ?? this.pinned(), options?.copy === false ? decodeValueShared : decodeValue)
+    return this.reads.getManySync(keys, this.#momentOf(options), options?.copy === false ? decodeValueShared : decodeValue)
   }
 
   /** Whether `key` is there. */
   async has(key: Key, options?: ReadOptions): Promise<boolean> {
-    return (await this.reads.get(key, options?.snapshot ?? this.pinned(), isThere)) !== undefined
+    return (await this.#get(key, options, isThere)) !== undefined
   }
 
   /** As `has`, on the spot. */
   hasSync(key: Key, options?: ReadOptions): boolean {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), isThere) !== undefined
+    return this.reads.getSync(key, this.#momentOf(options), isThere) !== undefined
   }
 
   /** The string at `key`, or `undefined`. @throws StoreError `ERR_TYPE_MISMATCH` when the value is of another type */
   getString(key: Key, options?: ReadOptions): Promise<string | undefined> {
-    return this.reads.get(key, options?.snapshot ?? this.pinned(), decodeString)
+    return this.#get(key, options, decodeString)
   }
 
   /** As `getString`, on the spot. */
   getStringSync(key: Key, options?: ReadOptions): string | undefined {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), decodeString)
+    return this.reads.getSync(key, this.#momentOf(options), decodeString)
   }
 
   /** The 64-bit integer at `key`, always as `bigint`, or `undefined`. @throws StoreError `ERR_TYPE_MISMATCH` */
   getInt64(key: Key, options?: ReadOptions): Promise<bigint | undefined> {
-    return this.reads.get(key, options?.snapshot ?? this.pinned(), decodeInt64)
+    return this.#get(key, options, decodeInt64)
   }
 
   /** As `getInt64`, on the spot. */
   getInt64Sync(key: Key, options?: ReadOptions): bigint | undefined {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), decodeInt64)
+    return this.reads.getSync(key, this.#momentOf(options), decodeInt64)
   }
 
   /** The 64-bit float at `key`, or `undefined`. @throws StoreError `ERR_TYPE_MISMATCH` */
   getFloat64(key: Key, options?: ReadOptions): Promise<number | undefined> {
-    return this.reads.get(key, options?.snapshot ?? this.pinned(), decodeFloat64)
+    return this.#get(key, options, decodeFloat64)
   }
 
   /** As `getFloat64`, on the spot. */
   getFloat64Sync(key: Key, options?: ReadOptions): number | undefined {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), decodeFloat64)
+    return this.reads.getSync(key, this.#momentOf(options), decodeFloat64)
   }
 
   /** The boolean at `key`, or `undefined`. @throws StoreError `ERR_TYPE_MISMATCH` */
   getBool(key: Key, options?: ReadOptions): Promise<boolean | undefined> {
-    return this.reads.get(key, options?.snapshot ?? this.pinned(), decodeBoolean)
+    return this.#get(key, options, decodeBoolean)
   }
 
   /** As `getBool`, on the spot. */
   getBoolSync(key: Key, options?: ReadOptions): boolean | undefined {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), decodeBoolean)
+    return this.reads.getSync(key, this.#momentOf(options), decodeBoolean)
   }
 
   /** The bytes at `key`, the caller's own copy, or `undefined`. @throws StoreError `ERR_TYPE_MISMATCH` */
   getBytes(key: Key, options?: ReadOptions): Promise<Uint8Array | undefined> {
-    return this.reads.get(key, options?.snapshot ?? this.pinned(), decodeBytes)
+    return this.#get(key, options, decodeBytes)
   }
 
   /** As `getBytes`, on the spot. */
   getBytesSync(key: Key, options?: ReadOptions): Uint8Array | undefined {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), decodeBytes)
+    return this.reads.getSync(key, this.#momentOf(options), decodeBytes)
   }
 
   /** The record at `key`, or `undefined`. `T` is the caller's claim; it is not checked. @throws StoreError `ERR_TYPE_MISMATCH` */
   getRecord<T = RecordValue>(key: Key, options?: ReadOptions): Promise<T | undefined> {
-    return this.reads.get(key, options?.snapshot ?? this.pinned(), decodeRecord as Decode<unknown> as Decode<T>)
+    return this.#get(key, options, decodeRecord as Decode<unknown> as Decode<T>)
   }
 
   /** As `getRecord`, on the spot. */
   getRecordSync<T = RecordValue>(key: Key, options?: ReadOptions): T | undefined {
-    return this.reads.getSync(key, options?.snapshot ?? this.pinned(), decodeRecord as Decode<unknown> as Decode<T>)
+    return this.reads.getSync(key, this.#momentOf(options), decodeRecord as Decode<unknown> as Decode<T>)
   }
 
   /**
@@ -159,7 +159,7 @@ export abstract class Reader<K extends Key = string> {
   scan(options: ScanOptions & { keys: 'string' }): Scan<[string, Value], string>
   scan(options?: ScanOptions): Scan<[K, Value], K>
   scan(options: ScanOptions = {}): Scan<[Key, Value], Key> {
-    return this.reads.scan('entries', options, options.snapshot ?? this.pinned())
+    return this.#scan('entries', options)
   }
 
   /** Entries whose keys begin with `prefix`, in key order, as of this call. */
@@ -169,7 +169,8 @@ export abstract class Reader<K extends Key = string> {
   scanPrefix(prefix: Key, options: ScanOptions = {}): Scan<[Key, Value], Key> {
     // Without this a missing argument would scan everything.
     if (prefix === undefined) throw new StoreError('ERR_INVALID_KEY', 'scanPrefix takes a prefix: a string or a Uint8Array')
-    return this.reads.scan('entries', { ...options, prefix }, options.snapshot ?? this.pinned())
+    checkScanOptions(options)
+    return this.#scan('entries', { ...options, prefix })
   }
 
   /** As `scan`, keys only. */
@@ -177,11 +178,34 @@ export abstract class Reader<K extends Key = string> {
   keys(options: ScanOptions & { keys: 'string' }): Scan<string, string>
   keys(options?: ScanOptions): Scan<K, K>
   keys(options: ScanOptions = {}): Scan<Key, Key> {
-    return this.reads.scan('keys', options, options.snapshot ?? this.pinned())
+    return this.#scan('keys', options)
   }
 
   /** As `scan`, values only. */
   values(options: ScanOptions = {}): Scan<Value, K> {
-    return this.reads.scan('values', options, options.snapshot ?? this.pinned())
+    return this.#scan('values', options)
+  }
+
+  /** Hot: a promise method, so that what is wrong with the options comes as a rejection. Guarded by `bench/micro/store.ts`. */
+  #get<T>(key: Key, options: ReadOptions | undefined, decode: Decode<T>): Promise<T | undefined> {
+    if (options === undefined) return this.reads.get(key, this.pinned(), decode)
+    try {
+      const isShared = decode === (decodeValue as Decode<unknown>) && options?.copy === false
+      return this.reads.get(key, this.#momentOf(options), isShared ? (decodeValueShared as Decode<unknown> as Decode<T>) : decode)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #scan<S extends Key, T>(shape: 'entries' | 'keys' | 'values', options: ScanOptions): Scan<T, S> {
+    checkScanOptions(options)
+    return this.reads.scan(shape, options, options.snapshot === undefined ? this.pinned() : options.snapshot)
+  }
+
+  /** The snapshot to read at. @throws StoreError `ERR_INVALID_OPTION` when the options are none */
+  #momentOf(options: ReadOptions | undefined): Snapshot<Key> | undefined {
+    if (options === undefined) return this.pinned()
+    checkReadOptions(options)
+    return options.snapshot === undefined ? this.pinned() : options.snapshot
   }
 }

@@ -218,7 +218,6 @@ export class Reads implements ReadEngine {
   }
 
   private openScan<K extends Key, T>(options: ScanOptions, sequence: number, project: Project<T>): Scan<T, K> {
-    checkScanOptions(options)
     const state = this.scanState(options, sequence)
     const scan = new Scan<T, K>(state, project)
     this.source.openReaders.open(scan, state)
@@ -299,26 +298,4 @@ function projectByteEntry(entry: VisibleIterator): [Uint8Array, Value] {
 
 function checkKeyList(keys: readonly Key[]): void {
   if (!Array.isArray(keys)) throw new StoreError('ERR_INVALID_KEY', 'getMany takes an array of keys')
-}
-
-const SCAN_OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'snapshot', 'signal', 'fillCache', 'keys'])
-
-function checkScanOptions(options: ScanOptions): void {
-  for (const name in options) {
-    if (!SCAN_OPTIONS.has(name)) {
-      throw new StoreError('ERR_INVALID_OPTION', `unknown scan option '${name}': known are ${[...SCAN_OPTIONS].join(', ')}`)
-    }
-  }
-  const { limit, reverse, keys, fillCache } = options
-  if (limit !== undefined && limit !== Infinity && !(Number.isInteger(limit) && limit >= 0)) {
-    throw new StoreError('ERR_INVALID_OPTION', `scan option 'limit' must be an integer from 0 on, or Infinity, not ${String(limit)}`)
-  }
-  if (keys !== undefined && keys !== 'string' && keys !== 'bytes') {
-    throw new StoreError('ERR_INVALID_OPTION', `scan option 'keys' must be 'string' or 'bytes', not ${String(keys)}`)
-  }
-  for (const flag of [reverse, fillCache]) {
-    if (flag !== undefined && typeof flag !== 'boolean') {
-      throw new StoreError('ERR_INVALID_OPTION', "scan options 'reverse' and 'fillCache' must be true or false")
-    }
-  }
 }

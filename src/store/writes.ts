@@ -12,6 +12,7 @@ import { type Key, encodeKey } from '../codec/key.js'
 import { TAG_INT64, type Value, decodeInt64, decodeValue, valueByteLengthMax, writeValue } from '../codec/value.js'
 import { StoreError } from '../util/errors.js'
 import { type BatchOperation, type BatchTarget, type WriteOptions, encodeBatch } from './batch.js'
+import { isSync } from './call_options.js'
 import type { Decision } from './commit_group.js'
 import type { CommitQueue } from './commit_queue.js'
 import type { Reads } from './reads.js'
@@ -51,7 +52,7 @@ export class Writes implements BatchTarget {
   put(key: Key, value: unknown, type: ValueType, options: WriteOptions | undefined): Promise<void> {
     try {
       this.#gate.checkWritable()
-      const sync = options !== undefined && isSync(options)
+      const sync = isSync(options)
       const valueBytesMax = typedByteLengthMax(value, type)
       this.#queue.fillingRecord(sync).put(key, value, type, valueBytesMax)
     } catch (error) {
@@ -274,13 +275,4 @@ class RangeDeletion implements Decision {
 function canonical(value: Value): Value {
   const encoded = Buffer.alloc(valueByteLengthMax(value))
   return decodeValue(encoded, 0, writeValue(encoded, 0, value))
-}
-
-function isSync(options: WriteOptions | undefined): boolean {
-  if (options === undefined) return false
-  const { sync } = options
-  if (sync !== undefined && typeof sync !== 'boolean') {
-    throw new StoreError('ERR_INVALID_OPTION', `option 'sync' must be true or false, not ${String(sync)}`)
-  }
-  return sync === true
 }

@@ -190,6 +190,61 @@ function aliased(target: Store, name: string, other: string): Store {
   return { [name]: (...args: unknown[]) => methods[other]!.apply(target, args) } as unknown as Store
 }
 
+describe.each([
+  ['null', null],
+  ['no object', 7],
+  ['a misspelt name', { snyc: true, limti: 3 }],
+  ['the option of another call', { createIfMissing: true }],
+])('options of a call that are %s', (_, bad) => {
+  test('are refused everywhere', async () => {
+    const options = bad as object
+    const promises = {
+      put: store.put('k', 2, options),
+      putInt64: store.putInt64('k', 2, options),
+      delete: store.delete('k', options),
+      batch: store.batch([{ type: 'put', key: 'k', value: 2 }], options),
+      'batch().write': store.batch().put('k', 2).write(options),
+      putIfAbsent: store.putIfAbsent('new', 1, options),
+      increment: store.increment('k', 1, options),
+      deleteRange: store.deleteRange('a', 'z', options),
+      get: store.get('k', options),
+      getInt64: store.getInt64('k', options),
+      getMany: store.getMany(['k'], options),
+      has: store.has('k', options),
+      compact: store.compact(options),
+    }
+    for (const [name, promise] of Object.entries(promises)) {
+      expect([name, (await rejection(promise)).code]).toEqual([name, 'ERR_INVALID_OPTION'])
+    }
+    const calls = {
+      putSync: () => store.putSync('k', 2, options),
+      deleteSync: () => store.deleteSync('k', options),
+      'batch().writeSync': () => store.batch().put('k', 2).writeSync(options),
+      incrementSync: () => store.incrementSync('k', 1, options),
+      getSync: () => store.getSync('k', options),
+      getStringSync: () => store.getStringSync('k', options),
+      getManySync: () => store.getManySync(['k'], options),
+      hasSync: () => store.hasSync('k', options),
+      scan: () => store.scan(options),
+      scanPrefix: () => store.scanPrefix('k', options),
+      keys: () => store.keys(options),
+      values: () => store.values(options),
+    }
+    for (const [name, call] of Object.entries(calls)) expect([name, failure(call).code]).toEqual([name, 'ERR_INVALID_OPTION'])
+  })
+})
+
+test('options that are undefined, or whose names are, are the defaults', async () => {
+  expect(await store.get('k', { snapshot: undefined, copy: undefined } as object)).toBe(1)
+  expect(store.scan({ limit: undefined, reverse: undefined, snapshot: undefined } as object).toArraySync()).toEqual(entries)
+  for (const snapshot of [null, 3, {}, 'now']) {
+    expect((await rejection(store.get('k', { snapshot } as object))).code).toBe('ERR_INVALID_OPTION')
+    expect(failure(() => store.scan({ snapshot } as object)).code).toBe('ERR_INVALID_OPTION')
+  }
+  expect((await rejection(store.get('k', { copy: 'no' } as object))).message).toMatch(/option 'copy' must be true or false/)
+  expect(failure(() => store.scan({ signal: true } as object)).message).toMatch(/'signal' must be an AbortSignal/)
+})
+
 test.each([1, 'yes', null])('the write option sync: %o is refused', async (sync) => {
   const options = { sync } as unknown as { sync: boolean }
   const errors = [
