@@ -18,6 +18,7 @@ import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { REPOSITORY_URL } from '../support/options.js'
+import { writePart } from '../support/pages.js'
 import { type Mutant, mutants } from './mutants.js'
 
 const ROOT = fileURLToPath(REPOSITORY_URL)
@@ -25,7 +26,6 @@ const COPIED = ['src', 'test', 'examples', 'bench', 'docs', 'package.json', 'pac
 /** The tests of the whole store: a bug in a part has to be caught by what it does to the whole. */
 const TESTS = ['test/torture', 'test/crash', 'test/model', 'test/store', 'test/regressions', 'test/maintenance', 'test/adapters']
 const LIMIT_SECONDS = 300
-const [BEGIN, END] = ['<!-- mutants: written by npm run mutants -->', '<!-- /mutants -->']
 
 /** What became of a bug. */
 interface Outcome {
@@ -135,10 +135,7 @@ function writeTable(path: string, outcomes: readonly Outcome[]): void {
     return `| ${i + 1} | ${mutant.bug} | ${(caughtBy ?? '**not caught**').replaceAll('|', '\\|')} | ${seconds.toFixed(0)} |`
   })
   const table = ['| # | bug | caught by | seconds |', '|---|---|---|---|', ...rows].join('\n')
-  const page = readFileSync(path, 'utf8')
-  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)]
-  if (before < 0 || after < 0) throw new Error(`${path} has no place for the table: ${BEGIN} … ${END}`)
-  writeFileSync(path, `${page.slice(0, before)}${BEGIN}\n\n${table}\n\n${page.slice(after)}`)
+  writePart(path, 'mutants', table)
 }
 
 await main()

@@ -6,6 +6,7 @@
  * npm run torture -- --minutes 10 --seed 7            the same rounds in the same order of seeds
  * npm run torture -- --only crash --seed 7 --rounds 1 one round, as a violation prints it
  * npm run torture -- --replay FILE                    a case that a metamorphic run has written
+ * npm run torture -- --goals --report docs/testing.md what that page claims, and the table in it
  * ```
  *
  * Rounds run in processes of their own, as many at a time as there are cores; the discipline that has had the least time goes next. A round
@@ -16,7 +17,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { disciplines } from './disciplines.js'
+import { writePart } from '../support/pages.js'
+import { disciplines, GOALS } from './disciplines.js'
 import { Job } from './job_process.js'
 import { Tally, type Violation } from './tally.js'
 
@@ -27,10 +29,12 @@ interface Settings {
   readonly names: readonly string[]
   readonly rounds: number
   readonly jobs: number
+  readonly hasGoals: boolean
   readonly json: string | undefined
 }
 
-const USAGE = `usage: npm run torture -- [--minutes N] [--seed N] [--only NAME]... [--rounds N] [--jobs N] [--json FILE]
+const USAGE = `usage: npm run torture -- [--minutes N] [--seed N] [--only NAME]... [--rounds N] [--jobs N] [--goals]
+                          [--json FILE] [--report FILE]
        npm run torture -- --replay FILE
 disciplines: ${[...disciplines.keys()].join(', ')}`
 
@@ -44,27 +48,33 @@ async function main(): Promise<void> {
       only: { type: 'string', multiple: true },
       rounds: { type: 'string' },
       jobs: { type: 'string' },
+      goals: { type: 'boolean', default: false },
       json: { type: 'string' },
+      report: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return console.log(USAGE)
-  const minutes = positive('minutes', values.minutes, values.rounds === undefined ? 5 : Infinity)
+  const minutes = positive('minutes', values.minutes, values.rounds === undefined && !values.goals ? 5 : Infinity)
   const settings: Settings = {
     endMs: Date.now() + minutes * 60_000,
     seed: values.seed === undefined ? Math.floor(Math.random() * 0x1_0000_0000) : whole('seed', values.seed),
     names: (values.only ?? [...disciplines.keys()]).map(known),
     rounds: values.rounds === undefined ? Infinity : whole('rounds', values.rounds),
     jobs: values.jobs === undefined ? availableParallelism() : whole('jobs', values.jobs),
+    hasGoals: values.goals,
     json: values.json,
   }
-  console.log(
-    `seed ${settings.seed}, ${settings.jobs} at a time, Node ${process.version}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
-  )
-  const tally = new Tally(settings.names)
+  const machine = `Node ${process.version}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}`
+  console.log(`seed ${settings.seed}, ${settings.jobs} at a time, ${machine}`)
+  const tally = new Tally(settings.names, settings.hasGoals ? GOALS : undefined)
   await Promise.all(Array.from({ length: settings.jobs }, () => runRounds(settings, tally, progressLine(tally))))
   console.log(`\n${tally.table()}`)
   if (settings.json !== undefined) writeFileSync(settings.json, `${JSON.stringify({ seed: settings.seed, ...tally.summary() }, null, 2)}\n`)
+  if (values.report !== undefined) {
+    const facts = `Seed ${settings.seed}, ${settings.jobs} at a time, ${machine}: ${tally.line()}.`
+    writePart(values.report, 'torture', `${facts}\n\n${tally.markdown()}`)
+  }
   process.exitCode = tally.violations.length === 0 ? 0 : 1
 }
 
@@ -72,7 +82,9 @@ async function main(): Promise<void> {
 async function runRounds(settings: Settings, tally: Tally, showProgress: () => void): Promise<void> {
   let job: Job | undefined
   while (Date.now() < settings.endMs && tally.started < settings.rounds) {
-    const { name, index } = tally.next()
+    const turn = tally.next()
+    if (turn === undefined) break
+    const { name, index } = turn
     const seed = settings.seed + index
     const scratchDir = mkdtempSync(join(tmpdir(), `varve-torture-${name}-`))
     job ??= new Job()

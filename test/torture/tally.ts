@@ -9,6 +9,9 @@ export interface Violation {
   readonly text: string
 }
 
+/** What each discipline is to reach. */
+export type Goals = Readonly<Record<string, Readonly<Partial<Record<CountName | 'rounds', number>>>>>
+
 class Share {
   readonly counts = new Counts()
   readonly notes = new Map<string, number>()
@@ -24,17 +27,22 @@ export class Tally {
   /** Rounds begun. */
   started = 0
   readonly #shares: Map<string, Share>
+  readonly #goals: Goals | undefined
   readonly #startMs = Date.now()
 
-  constructor(names: readonly string[]) {
+  /** @param goals a discipline that has reached its own gets no more rounds; without any, there is no end to it */
+  constructor(names: readonly string[], goals?: Goals) {
     this.#shares = new Map(names.map((name) => [name, new Share()]))
+    this.#goals = goals
   }
 
-  /** The discipline that has had the least time, and the number of its next round. */
-  next(): { name: string; index: number } {
+  /** The discipline that has had the least time, and the number of its next round; `undefined` when all goals are reached. */
+  next(): { name: string; index: number } | undefined {
     const now = Date.now()
     const cost = ([, share]: [string, Share]): number => share.begunMs.reduce((sum, begun) => sum + now - begun + 1, share.spentMs)
-    const [name, share] = [...this.#shares].reduce((best, each) => (cost(each) < cost(best) ? each : best))
+    const open = [...this.#shares].filter(([name, share]) => !this.#isReached(name, share))
+    if (open.length === 0) return undefined
+    const [name, share] = open.reduce((best, each) => (cost(each) < cost(best) ? each : best))
     share.begunMs.push(now)
     this.started++
     return { name, index: share.started++ }
@@ -45,6 +53,12 @@ export class Tally {
     const share = this.#shares.get(name)!
     share.rounds++
     share.spentMs += Date.now() - share.begunMs.shift()!
+  }
+
+  #isReached(name: string, share: Share): boolean {
+    if (this.#goals === undefined) return false
+    const goals = Object.entries(this.#goals[name] ?? {}) as [CountName | 'rounds', number][]
+    return goals.every(([what, least]) => (what === 'rounds' ? share.started : share.counts.get(what)) >= least)
   }
 
   add(name: string, progress: RoundProgress): void {
@@ -68,14 +82,25 @@ export class Tally {
 
   /** The table at the end. */
   table(): string {
+    const rows = this.#rows()
+    const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+    const lines = rows.map((row) => row.map((cell, column) => (column === 3 ? cell : cell.padEnd(widths[column]!))).join('  '))
+    return [...lines, '', this.line()].join('\n')
+  }
+
+  /** The same in Markdown. */
+  markdown(): string {
+    const [head, ...rows] = this.#rows().map((cells) => `| ${cells.join(' | ')} |`)
+    return [head, '|---|---|---|---|', ...rows].join('\n')
+  }
+
+  #rows(): string[][] {
     const rows: string[][] = [['discipline', 'rounds', 'seconds', 'what was done']]
     for (const [name, { rounds, spentMs, counts, notes }] of this.#shares) {
       const done = [...counts.entries(), ...notes].map(([what, count]) => `${format(count)} ${what}`)
       rows.push([name, format(rounds), (spentMs / 1000).toFixed(0), done.join(', ')])
     }
-    const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-    const lines = rows.map((row) => row.map((cell, column) => (column === 3 ? cell : cell.padEnd(widths[column]!))).join('  '))
-    return [...lines, '', this.line()].join('\n')
+    return rows
   }
 
   /** The same for programs. */
