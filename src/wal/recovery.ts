@@ -65,14 +65,16 @@ export function* recoverLogs(
 ): Task<LogsRecoveryReport> {
   const logs: LogRecoveryReport[] = []
   let expected = firstSequence
+  const salvage = options.salvage === true
   for (const logNumber of logNumbers.toSorted((a, b) => a - b)) {
     const path = joinPath(dir, logFileName(logNumber))
-    const salvage = options.salvage === true
+    // What salvage skipped explains a gap: then nothing says that this log is what a power loss left.
+    const dropOnGap = logs.every((log) => log.damage.length === 0)
     let report = yield* recoverLog(
       vfs,
       path,
       logNumber,
-      { salvage, firstSequence: expected, inTables: firstSequence - 1, dropOnGap: true },
+      { salvage, firstSequence: expected, inTables: firstSequence - 1, dropOnGap },
       onRecord,
     )
     if (report.isDropped && report.syncedOffset > 0) {
