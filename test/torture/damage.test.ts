@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { damage } from './damage.js'
+import { bitCount, flipCase } from './damage/flips.js'
+import { examineSalvage, examineSync } from './damage/examination.js'
+import { recordsOf } from './damage/log_oracle.js'
+import { makeSpecimens } from './damage/specimen.js'
+import { runRounds } from './rounds.js'
+
+test('damage to any file is detected, harmless, or the loss of a tail that nothing called synced', async () => {
+  const { counts, notes } = await runRounds(damage, 2)
+  expect(counts.get('bit flips')).toBeGreaterThan(200)
+  expect(notes.get('flips of table: detected')).toBe(notes.get('flips of table: tried'))
+  expect(notes.get('flips of log: unseenTail') ?? 0).toBe(0)
+})
+
+test('the stores that are damaged have a file of every kind', async () => {
+  const { killed, closed, unsynced } = await makeSpecimens()
+  expect(new Set(killed.files.map(({ kind }) => kind))).toEqual(new Set(['CURRENT', 'manifest', 'table', 'log', 'lock', 'unused']))
+  expect(killed.files.filter(({ kind }) => kind === 'table').length).toBe(3)
+  const [sealed, live] = killed.files.filter(({ kind }) => kind === 'log').map(({ content }) => recordsOf(content))
+  expect(sealed!.at(-1)!.operations, 'a seal').toBe(0)
+  expect(live!.map(({ claim }) => claim > 0)).toEqual([false, false, true, true, true])
+  expect(closed.files.some(({ kind }) => kind === 'lock')).toBe(false)
+  expect(recordsOf(unsynced.files.findLast(({ kind }) => kind === 'log')!.content).every(({ claim }) => claim === 0)).toBe(true)
+})
+
+test('one flip in each byte of the last log is judged as its claims demand', async () => {
+  const { killed } = await makeSpecimens()
+  const files = killed.files.filter(({ kind }) => kind === 'log').slice(-1)
+  const outcomes: Record<string, number> = {}
+  for (let bit = 3; bit < bitCount(files); bit += 8) {
+    const flip = flipCase(killed, files, bit)
+    const outcome = examineSync(flip, { readOnly: true })
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+    if (flip.salvaged !== undefined && bit % 64 === 3) examineSalvage(flip, flip.salvaged)
+  }
+  const [, , unsynced] = recordsOf(files[0]!.content)
+  expect(outcomes).toEqual({ detected: unsynced!.start, 'harmless tail': files[0]!.content.length - unsynced!.start })
+})
