@@ -150,6 +150,11 @@ const ALL_OPTIONS: Record<keyof StoreOptions, true> = {
   clock: true,
 }
 
+/** Whether there is an option of this name. */
+export function isStoreOption(name: string): name is keyof StoreOptions {
+  return Object.hasOwn(ALL_OPTIONS, name)
+}
+
 const CODECS: readonly CompressionName[] = ['zstd', 'snappy', 'none']
 
 /**
@@ -160,7 +165,7 @@ const CODECS: readonly CompressionName[] = ['zstd', 'snappy', 'none']
 export function resolveOptions(options: StoreOptions = {}): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(ALL_OPTIONS, name)) {
+    if (!isStoreOption(name)) {
       throw new StoreError('ERR_INVALID_OPTION', `unknown option '${name}': known are ${Object.keys(ALL_OPTIONS).join(', ')}`)
     }
   }

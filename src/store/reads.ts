@@ -15,6 +15,7 @@ import type { TableCache } from '../sstable/table_cache.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import { FOUND } from '../sstable/table_reader.js'
 import { StoreError } from '../util/errors.js'
+import { type CountedBytes, Cursor } from './cursor.js'
 import { Lookup } from './lookup.js'
 import type { LoopTurn } from './loop_turn.js'
 import type { OpenReader, OpenReaders } from './open_readers.js'
@@ -67,18 +68,24 @@ export class Reads implements ReadEngine {
   /** Hot: as `getSync`, and a promise. */
   get<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): Promise<T | undefined> {
     try {
-      this.source.checkReadable()
-      const { lookup, scratch } = this
-      const keyBytes = scratch.set(key)
-      const sequence = this.sequenceOf(snapshot)
-      const context = this.gate.mayBlock() ? this.blocking : this.probing
-      const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, context)
-      if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
-      if (this.turn.spend()) return this.turn.later(status === FOUND ? owned(decode)(lookup.data, lookup.start, lookup.end) : undefined)
-      return Promise.resolve(status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined)
+      const value = this.getSoon(key, snapshot, decode)
+      return value instanceof Promise ? value : Promise.resolve(value)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** As `get`, but a promise only where something has to be waited for: the caller has one of its own. Throws on the spot. */
+  getSoon<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): T | undefined | Promise<T | undefined> {
+    this.source.checkReadable()
+    const { lookup, scratch } = this
+    const keyBytes = scratch.set(key)
+    const sequence = this.sequenceOf(snapshot)
+    const context = this.gate.mayBlock() ? this.blocking : this.probing
+    const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, context)
+    if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
+    if (this.turn.spend()) return this.turn.later(status === FOUND ? owned(decode)(lookup.data, lookup.start, lookup.end) : undefined)
+    return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
   }
 
   getManySync<T>(keys: readonly Key[], snapshot: Snapshot<Key> | undefined, decode: Decode<T>): (T | undefined)[] {
@@ -125,6 +132,15 @@ export class Reads implements ReadEngine {
     this.source.checkReadable()
     const project = this.projection(shape, options) as Project<T>
     return this.openScan(options, this.sequenceOf(snapshot), project)
+  }
+
+  /** A position that the caller moves, for adapters. It does not end by itself: close it. */
+  cursor(options: ScanOptions, snapshot: Snapshot<Key> | undefined, counts: CountedBytes): Cursor {
+    this.source.checkReadable()
+    const state = this.scanState(options, this.sequenceOf(snapshot))
+    const cursor = new Cursor(state, counts)
+    this.source.openReaders.open(cursor, state)
+    return cursor
   }
 
   /**

@@ -97,7 +97,7 @@ function* prepareDirectory(path: string, options: ResolvedOptions): Task<boolean
     throw new StoreError('ERR_NOT_A_STORE', `${path} holds other files and no store: choose an empty or a new directory`, { path })
   }
   if (kind === 'store') {
-    if (errorIfExists) throw new StoreError('ERR_EXISTS', `there is a store in ${path} already, and errorIfExists was given`, { path })
+    if (errorIfExists) throw new StoreError('ERR_EXISTS', `a store exists in ${path} already, and errorIfExists was given`, { path })
     return false
   }
   if (readOnly || !createIfMissing) {

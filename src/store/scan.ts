@@ -100,6 +100,7 @@ export class ScanState implements OpenReader {
   private readonly view: ReadView
   private readonly readers: OpenReaders
   private isPositioned = false
+  private isExhausted = false
   private target: Buffer | undefined
   private readonly signal: AbortSignal | undefined
   private readonly onAbort: (() => void) | undefined
@@ -139,7 +140,7 @@ export class ScanState implements OpenReader {
   /** Hot: moves to the next entry of the scan. `NEEDS_IO` leaves everything as it was. Guarded by `bench/micro/store.ts`. */
   step(mayBlock: boolean): MoveStatus {
     if (!this.isOpen || this.ending !== undefined) return this.refuse()
-    if (this.remaining === 0) return EXHAUSTED
+    if (this.remaining === 0 || this.isExhausted) return EXHAUSTED
     this.context.mayBlock = mayBlock
     const iterator = this.iterator ?? this.begin()
     let status: MoveStatus
@@ -148,7 +149,7 @@ export class ScanState implements OpenReader {
     if (status === MOVED) {
       this.isPositioned = true
       this.remaining--
-    }
+    } else if (status === EXHAUSTED) this.isExhausted = true
     return status
   }
 
@@ -162,6 +163,13 @@ export class ScanState implements OpenReader {
     if (!this.isOpen || this.ending !== undefined) this.refuse()
     this.target = encodeKey(key)
     this.isPositioned = false
+    this.isExhausted = false
+  }
+
+  /** The next step finds nothing, unless a `seek` comes before it. */
+  exhaust(): void {
+    if (!this.isOpen || this.ending !== undefined) this.refuse()
+    this.isExhausted = true
   }
 
   /** Ends the scan from outside. */

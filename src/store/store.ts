@@ -10,6 +10,7 @@
  */
 import type { Key } from '../codec/key.js'
 import { TAG_BOOLEAN, TAG_BYTES, TAG_FLOAT64, TAG_INT64, TAG_RECORD, TAG_STRING, type RecordValue, type Value } from '../codec/value.js'
+import { approximateSize } from './approximate_size.js'
 import { Batch, type BatchOperation, type WriteOptions } from './batch.js'
 import { collectStats } from './collect_stats.js'
 import type { Engine } from './engine.js'
@@ -34,6 +35,9 @@ export interface ByteKeyOptions extends StoreOptions {
   /** Scans give keys as bytes. */
   keys: 'bytes'
 }
+
+/** What a store runs on, for the adapters of this package. */
+export let engineOf: (store: Store<Key>) => Engine
 
 /**
  * An ordered, durable key-value store in a directory.
@@ -269,6 +273,14 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   /** Flushes, then merges all tables that overlap `range` (default: everything) down to the last level: gives disk space back at once. */
   compact(range?: KeyRange): Promise<void> {
     return this.#engine.compact(range)
+  }
+
+  /**
+   * About how many bytes of the store's tables hold keys of `range` (default: everything). Writes that are still in memory do not count.
+   * It reads no more than the indexes of the tables at both ends.
+   */
+  approximateSize(range: KeyRange = {}): Promise<number> {
+    return approximateSize(this.#engine, range)
   }
 
   /** Sizes, counts and costs. */

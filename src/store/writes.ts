@@ -26,6 +26,9 @@ const INT64_MAX = 2n ** 63n - 1n
 /** Tombstones in a slice of `deleteRange`. */
 const DELETES_PER_SLICE = 512
 
+/** Bytes of tombstones in a piece of `clear`. */
+const PIECE_BYTES = 1024 * 1024
+
 /** What a range delete deletes: a range with both ends, or a prefix. */
 export type DeletedRange = { readonly gte: Key; readonly lt: Key } | { readonly prefix: Key }
 
@@ -90,12 +93,17 @@ export class Writes implements BatchTarget {
   }
 
   batch(operations: readonly BatchOperation[], options: WriteOptions | undefined): Promise<void> {
+    return this.batchOf((record) => encodeBatch(record, operations), options)
+  }
+
+  /** Writes the operations that `encode` puts into the record it is given. */
+  batchOf(encode: (record: RecordBuffer) => void, options: WriteOptions | undefined): Promise<void> {
     try {
       this.#gate.checkWritable()
       const sync = isSync(options)
       // Encoded apart first, so that a malformed operation leaves nothing of the batch behind.
       return this.#withRecord((record) => {
-        encodeBatch(record, operations)
+        encode(record)
         return this.#accept(record, sync)
       })
     } catch (error) {
@@ -147,14 +155,30 @@ export class Writes implements BatchTarget {
 
   async deleteRange(range: DeletedRange, options: WriteOptions | undefined): Promise<void> {
     this.#gate.checkWritable()
-    const deletion = new RangeDeletion(this.#reads, this.#queue, range)
+    const deletion = new RangeDeletion(this.#reads, this.#queue, checkedRange(range))
     await this.#queue.decide(new RecordBuffer(), isSync(options), deletion)
+  }
+
+  /**
+   * Deletes the keys that a range holds when the writes called before are made, however many they are: in pieces of about `PIECE_BYTES`,
+   * each of them atomic. A key that is put again while later pieces are to come may be deleted, too.
+   */
+  async clear(range: KeyRange, options: WriteOptions | undefined): Promise<void> {
+    this.#gate.checkWritable()
+    const sync = isSync(options)
+    const deletion = new RangeDeletion(this.#reads, this.#queue, range, PIECE_BYTES)
+    try {
+      do await this.#queue.decide(new RecordBuffer(), sync, deletion)
+      while (!deletion.isComplete)
+    } finally {
+      deletion.close()
+    }
   }
 
   deleteRangeSync(range: DeletedRange, options: WriteOptions | undefined): void {
     this.#gate.checkWritable()
     const sync = isSync(options)
-    const deletion = new RangeDeletion(this.#reads, this.#queue, range)
+    const deletion = new RangeDeletion(this.#reads, this.#queue, checkedRange(range))
     this.#queue.settleSync()
     const record = new RecordBuffer()
     try {
@@ -241,34 +265,60 @@ export class Writes implements BatchTarget {
   }
 }
 
-/** Fills a record with a tombstone for each key of a range. */
+/** Fills records with a tombstone for each key of a range. */
 class RangeDeletion implements Decision {
   readonly ready = undefined
+  /** Whether every key has its tombstone in one of the records. */
+  isComplete = false
   readonly #reads: Reads
   readonly #queue: CommitQueue
   readonly #range: KeyRange
+  readonly #recordBytesMax: number
   #scan: Scan<Uint8Array, Uint8Array> | undefined
 
-  constructor(reads: Reads, queue: CommitQueue, range: DeletedRange) {
+  constructor(reads: Reads, queue: CommitQueue, range: KeyRange, recordBytesMax = Infinity) {
     this.#reads = reads
     this.#queue = queue
-    // Copies, and errors, at the call. A bound that is missing is no key: it must not mean "everything".
-    this.#range = 'prefix' in range ? { prefix: encodeKey(range.prefix) } : { gte: encodeKey(range.gte), lt: encodeKey(range.lt) }
+    // Copies, and errors, at the call.
+    this.#range = ownRange(range)
+    this.#recordBytesMax = recordBytesMax
   }
 
   decide(record: RecordBuffer): boolean {
     this.#scan ??= this.#reads.scanLatest(this.#range, this.#queue.lastSequence)
     for (let i = 0; i < DELETES_PER_SLICE; i++) {
       const key = this.#scan.nextSync()
-      if (key === undefined) return true
+      if (key === undefined) {
+        this.isComplete = true
+        return true
+      }
       record.delete(key)
     }
-    return false
+    return record.operationBytes >= this.#recordBytesMax
   }
 
   end(): void {
+    if (this.#recordBytesMax === Infinity) this.close()
+  }
+
+  close(): void {
     this.#scan?.closeSync()
   }
+}
+
+/** The range with bounds of its own. */
+function ownRange(range: KeyRange): KeyRange {
+  const own: KeyRange = {}
+  for (const name of ['gt', 'gte', 'lt', 'lte', 'prefix'] as const) {
+    const bound = range[name]
+    if (bound !== undefined) own[name] = encodeKey(bound)
+  }
+  return own
+}
+
+/** The range of `deleteRange`. A bound that is missing is no key: it must not mean "everything". */
+function checkedRange(range: DeletedRange): KeyRange {
+  return 'prefix' in range ? { prefix: encodeKey(range.prefix) } : { gte: encodeKey(range.gte), lt: encodeKey(range.lt) }
 }
 
 /** A value as it would come back from the store: `1n` as `1`, a view as a copy, without what encoding leaves out. */
