@@ -25,7 +25,7 @@ import { VALUE_TYPE_ANY } from './typed_value.js'
 import type { StoreLocation } from '../vfs/location.js'
 
 /**
- * The engine behind a store, for checks from inside.
+ * The engine behind a store, for checks from inside and for adapters.
  * @internal
  */
 export let engineOf: (store: Store<Key>) => Engine
@@ -35,9 +35,6 @@ export interface ByteKeyOptions extends StoreOptions {
   /** Scans give keys as bytes. */
   keys: 'bytes'
 }
-
-/** What a store runs on, for the adapters of this package. */
-export let engineOf: (store: Store<Key>) => Engine
 
 /**
  * An ordered, durable key-value store in a directory.
