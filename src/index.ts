@@ -15,6 +15,17 @@
 export type { CompressionName } from './codec/compression.js'
 export type { Key } from './codec/key.js'
 export type { JsonValue, RecordValue, Value } from './codec/value.js'
+export type { MaintenanceOptions } from './maintenance/options.js'
+export type { VerifyOptions } from './maintenance/verify.js'
+export type {
+  VerifiedFile,
+  VerifiedFileKind,
+  VerifiedFileState,
+  VerifiedLevel,
+  VerifyProblem,
+  VerifyProgress,
+  VerifyReport,
+} from './maintenance/verify_report.js'
 export { Batch, type BatchOperation, type DeleteOperation, type PutOperation, type WriteOptions } from './store/batch.js'
 export type { StallStats } from './store/back_pressure.js'
 export type {

@@ -68,15 +68,16 @@ export class TableWalk extends BlockCursor {
    */
   static *open(vfs: Vfs, path: string, meta: TableMeta): Task<TableWalk> {
     const file = vfs.openSync(path, 'read')
+    let walk: TableWalk | undefined
     try {
       const tail = allocateTail(file, meta)
       const bytesRead = yield* read(file, tail, meta.tailOffset)
-      const walk = new TableWalk(file, meta, parseTail(tail, bytesRead, meta, path))
+      walk = new TableWalk(file, meta, parseTail(tail, bytesRead, meta, path))
       walk.bytesRead = bytesRead
       return walk
-    } catch (error) {
-      file.closeSync()
-      throw error
+    } finally {
+      // Not `catch`, which is passed over when the task is ended while it reads.
+      if (walk === undefined) file.closeSync()
     }
   }
 
@@ -205,6 +206,16 @@ export class TableWalk extends BlockCursor {
 
   private damage(problem: string): StoreError {
     return corruption(problem, this.source.path, this.tail.index.offsets[this.blockIndex])
+  }
+}
+
+/** Walks through a table to its end. @throws StoreError when it is not whole, or cannot be read */
+export function* walkTable(vfs: Vfs, path: string, meta: TableMeta): Task<void> {
+  const walk = yield* TableWalk.open(vfs, path, meta)
+  try {
+    for (let status = walk.next(); status !== EXHAUSTED; status = walk.next()) if (status === NEEDS_IO) yield* walk.load()
+  } finally {
+    walk.close()
   }
 }
 

@@ -2,12 +2,14 @@
  * The tail of a table: filter, properties, index and footer, read at once when the table is opened and checked against each other and
  * against the manifest.
  */
+import { readUint53 } from '../codec/bytes.js'
 import { corruption } from '../util/errors.js'
+import { readFullySync } from '../vfs/io.js'
 import type { VfsFile } from '../vfs/vfs.js'
 import { BlockIndex } from './block_index.js'
 import { BloomFilter } from './bloom_filter.js'
 import { type BlockHandle, FOOTER_BYTES, readFooter } from './footer.js'
-import { type BlockSource, openBlock } from './format.js'
+import { BLOCK_TRAILER_BYTES, type BlockSource, openBlock } from './format.js'
 import { PROPERTIES_BYTES_MAX, type TableProperties, decodeProperties, disagreement } from './properties.js'
 import type { TableMeta } from './table_meta.js'
 
@@ -59,4 +61,27 @@ export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path
     throw corruption('the index and the properties disagree', path, footer.index.offset)
   }
   return { index, filter, properties, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes: tail.length + index.heldBytes }
+}
+
+/**
+ * What the manifest would record of a table, from the table itself: for when no manifest tells. Reads footer and properties.
+ *
+ * @throws StoreError `ERR_CORRUPTION`; `ERR_FORMAT_VERSION`; `ERR_IO`
+ */
+export function readTableMetaSync(file: VfsFile, fileNumber: number): TableMeta {
+  const { path } = file
+  const fileBytes = file.sizeSync()
+  const footerOffset = fileBytes - FOOTER_BYTES
+  if (footerOffset < 0) throw corruption('the file is shorter than the footer of a table', path, 0)
+  const bytes = Buffer.alloc(FOOTER_BYTES)
+  if (readFullySync(file, bytes, 0, FOOTER_BYTES, footerOffset) !== FOOTER_BYTES)
+    throw corruption('the table ends early', path, footerOffset)
+  const tailOffset = readUint53(bytes, 0)
+  const { offset, length } = readFooter(bytes, 0, path, fileNumber, tailOffset, footerOffset).properties
+  if (length > PROPERTIES_BYTES_MAX + BLOCK_TRAILER_BYTES) throw corruption('the properties are too long', path, offset)
+  const frame = Buffer.alloc(length)
+  if (readFullySync(file, frame, 0, length, offset) !== length) throw corruption('the table ends early', path, offset)
+  const payload = openBlock({ path, fileNumber }, frame, 0, length, offset, PROPERTIES_BYTES_MAX, true)
+  const { blockCount: _blocks, rawBlockBytesMax: _longest, ...shared } = decodeProperties(payload, path, offset)
+  return { fileNumber, fileBytes, tailOffset, ...shared }
 }

@@ -9,6 +9,8 @@
  * - **As of the call.** Scans and snapshots see the store as it was when they were made.
  */
 import type { Key } from '../codec/key.js'
+import { verifyStore, type VerifyOptions } from '../maintenance/verify.js'
+import type { VerifyReport } from '../maintenance/verify_report.js'
 import { TAG_BOOLEAN, TAG_BYTES, TAG_FLOAT64, TAG_INT64, TAG_RECORD, TAG_STRING, type RecordValue, type Value } from '../codec/value.js'
 import { approximateSize } from './approximate_size.js'
 import { Batch, type BatchOperation, type WriteOptions } from './batch.js'
@@ -73,6 +75,19 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
   static openSync(location: StoreLocation, options?: StoreOptions): Store
   static openSync(location: StoreLocation, options?: StoreOptions): Store<Key> {
     return new Store(openEngineSync(location, options))
+  }
+
+  /**
+   * Checks the store at `location`: reads all of it, compares everything in it, and changes nothing. Damage is reported, not thrown: see
+   * `docs/maintenance.md`.
+   *
+   * It takes no lock. When the store is open meanwhile, what was acknowledged but is in memory only is not looked at.
+   *
+   * @throws StoreError (as a rejection) `ERR_NOT_A_STORE` when there is none, `ERR_INVALID_OPTION`, `ERR_ABORTED`, and `ERR_IO` when the
+   *   directory cannot be read
+   */
+  static verify(location: StoreLocation, options?: VerifyOptions): Promise<VerifyReport> {
+    return verifyStore(location, options)
   }
 
   /** The state of the store; see `docs/durability.md`. */

@@ -57,7 +57,7 @@ export interface LogRecoveryOptions {
   /** Skips damage and reports it, instead of throwing. */
   readonly salvage?: boolean
   /** The sequence that the first record must have. */
-  readonly firstSequence?: number
+  readonly firstSequence?: number | undefined
   /**
    * Records up to this sequence are passed over: they are in tables. A log has such records when recovery filled several memtables from
    * it, and only the first of them had become a table before the next crash.

@@ -67,26 +67,10 @@ export function* recoverLogs(
   let expected = firstSequence
   const salvage = options.salvage === true
   for (const logNumber of logNumbers.toSorted((a, b) => a - b)) {
-    const path = joinPath(dir, logFileName(logNumber))
     // What salvage skipped explains a gap: then nothing says that this log is what a power loss left.
     const dropOnGap = logs.every((log) => log.damage.length === 0)
-    let report = yield* recoverLog(
-      vfs,
-      path,
-      logNumber,
-      { salvage, firstSequence: expected, inTables: firstSequence - 1, dropOnGap },
-      onRecord,
-    )
-    if (report.isDropped && report.syncedOffset > 0) {
-      if (!salvage) {
-        throw corruption(
-          `a log that was synced goes on after sequence ${expected - 1} with a gap: records are missing`,
-          path,
-          LOG_HEADER_BYTES,
-        )
-      }
-      report = yield* recoverLog(vfs, path, logNumber, { salvage, firstSequence: expected, inTables: firstSequence - 1 }, onRecord)
-    }
+    const place = { expected, inTables: firstSequence - 1, dropOnGap }
+    const report = yield* recoverNextLog(vfs, dir, logNumber, place, salvage, onRecord)
     if (report.records > 0) expected = report.lastSequence + 1
     logs.push(report)
   }
@@ -100,4 +84,35 @@ export function* recoverLogs(
     unsyncedLogs: logs.filter((log) => !log.isDropped && !log.isDurable).map((log) => log.logNumber),
     damage: logs.flatMap((log) => log.damage),
   }
+}
+
+/** What is known of the logs before one. */
+export interface LogPlace {
+  /** The sequence that has to come next; `undefined` when any may. */
+  readonly expected: number | undefined
+  /** Records up to this sequence are in tables. */
+  readonly inTables: number
+  /** Whether a gap before a log that claims nothing means that a power loss took what was before: see above. */
+  readonly dropOnGap: boolean
+}
+
+/** Recovers one log of several. @throws StoreError as `recoverLogs` */
+export function* recoverNextLog(
+  vfs: Vfs,
+  dir: string,
+  logNumber: number,
+  place: LogPlace,
+  salvage: boolean,
+  onRecord: OnRecord,
+): Task<LogRecoveryReport> {
+  const { expected, inTables, dropOnGap } = place
+  const path = joinPath(dir, logFileName(logNumber))
+  const settings = { salvage, firstSequence: expected, inTables }
+  const report = yield* recoverLog(vfs, path, logNumber, { ...settings, dropOnGap }, onRecord)
+  if (!report.isDropped || report.syncedOffset === 0) return report
+  if (!salvage) {
+    const gap = `goes on after sequence ${(expected ?? 1) - 1} with a gap`
+    throw corruption(`a log that was synced ${gap}: records are missing`, path, LOG_HEADER_BYTES)
+  }
+  return yield* recoverLog(vfs, path, logNumber, settings, onRecord)
 }
