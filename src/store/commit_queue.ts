@@ -232,8 +232,11 @@ export class CommitQueue {
   /** Makes everything issued so far durable. */
   async sync(): Promise<void> {
     await this.whenSettled()
+    // A synchronous close may have come in between.
+    if (this.#stopped !== undefined) throw this.#stopped
     this.writeBuffered()
     await this.#unsynced.at(-1)?.promise
+    if (this.#stopped !== undefined) throw this.#stopped
     try {
       await this.#logs.sync()
     } catch (error) {

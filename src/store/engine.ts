@@ -329,9 +329,11 @@ export class Engine implements CommitHost {
 
   async #flush(): Promise<void> {
     await this.queue.whenSettled()
+    this.#checkNotClosed()
     this.shortage.retry(true)
     const { active } = this.memtables
     while (active === this.memtables.active && active.memtable.entryCount > 0) {
+      this.#checkNotClosed()
       if (this.pressure.mayFreeze()) this.#roll(this.options.memtableSize)
       else if (this.#unpublished.length > 0) await this.queue.sync()
       else await this.scheduler!.progress()
@@ -339,6 +341,11 @@ export class Engine implements CommitHost {
     // Memtables with writes that wait for their sync become tables only when those are visible.
     if (this.#unpublished.length > 0) await this.queue.sync()
     await this.scheduler!.flushed()
+  }
+
+  /** After a wait: a synchronous close may have come in between. One that is under way itself waits for what is left to do. */
+  #checkNotClosed(): void {
+    if (this.#state === 'closed' || this.#state === 'failed') this.checkWritable()
   }
 
   #close(): Closing {

@@ -4,7 +4,7 @@
  * A promise read runs the synchronous lookup at once. Only when that would have to wait for a slow disk does it pin the view, load what is
  * missing through the thread pool, and look again.
  */
-import { type Key, KeyScratch, decodeKeyString } from '../codec/key.js'
+import { type Key, encodeKey, KeyScratch, decodeKeyString } from '../codec/key.js'
 import { type Value, decodeValue, decodeValueShared } from '../codec/value.js'
 import { mergeIterators } from '../iterator/merging.js'
 import { LevelIterator } from '../iterator/level.js'
@@ -110,14 +110,14 @@ export class Reads implements ReadEngine {
     try {
       for (let i = 0; i < keys.length; i++) {
         if (encoded === undefined && turn.spend()) {
-          encoded = keys.slice(i).map((key) => Buffer.from(scratch.buffer.subarray(0, scratch.set(key))))
+          encoded = keys.slice(i).map(encodeKey)
           return await this.getManyLater(view, encoded, sequence, decode, values)
         }
         const keyBytes = scratch.set(keys[i]!)
         const context = this.gate.mayBlock() ? this.blocking : this.probing
         const status = lookup.find(view, scratch.buffer, keyBytes, sequence, context)
         if (status === NEEDS_IO) {
-          encoded = keys.slice(i).map((key) => Buffer.from(scratch.buffer.subarray(0, scratch.set(key))))
+          encoded = keys.slice(i).map(encodeKey)
           return await this.getManyLater(view, encoded, sequence, decode, values)
         }
         values.push(status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined)
