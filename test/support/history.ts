@@ -29,67 +29,181 @@ export function prefixEnd(prefix: string): string | undefined {
   return kept === '' ? undefined : kept.slice(0, -1) + String.fromCharCode(kept.charCodeAt(kept.length - 1) + 1)
 }
 
-/** All writes to a store, in order. */
+/** The value that a write gave to a key. */
+interface Version {
+  readonly write: number
+  readonly value: Value | undefined
+}
+
+/** All writes to a store, in order: a sorted map that remembers every version of every key. */
 export class History {
   /** The state after all writes. */
   readonly state = new Map<string, Value>()
   /** Every key that was ever written. */
   readonly keys = new Set<string>()
-  readonly #writes: (readonly Change[])[] = []
+  readonly #sorted: string[] = []
+  /** Oldest first. */
+  readonly #versions = new Map<string, Version[]>()
   /** Operations up to and with each write. */
   readonly #operations: number[] = [0]
 
   /** Number of writes. */
   get length(): number {
-    return this.#writes.length
+    return this.#operations.length - 1
   }
 
   /** Number of operations: each takes one sequence number. */
   get operationCount(): number {
-    return this.#operations[this.#writes.length]!
+    return this.#operations[this.length]!
+  }
+
+  /** Every key that was ever written, in the order of the store. */
+  get sortedKeys(): readonly string[] {
+    return this.#sorted
   }
 
   /** Adds a write and returns its number. A write without changes is none. */
   push(changes: readonly Change[]): number {
     if (changes.length === 0) return this.length
     this.#operations.push(this.operationCount + changes.length)
-    this.#writes.push(changes)
-    for (const change of changes) {
-      apply(this.state, change)
-      this.keys.add(change[0])
-    }
+    for (const [key, value] of changes) this.#set(key, value)
     return this.length
   }
 
   /** The number of the write that so many operations end with; `undefined` when they end inside of one. */
   writeAt(operationCount: number): number | undefined {
-    const write = this.#operations.indexOf(operationCount)
-    return write < 0 ? undefined : write
+    const write = lowerBound(this.#operations, operationCount)
+    return this.#operations[write] === operationCount ? write : undefined
+  }
+
+  /** The value of a key after write `n`. */
+  valueAt(key: string, n: number): Value | undefined {
+    if (n >= this.length) return this.state.get(key)
+    const versions = this.#versions.get(key)
+    if (versions === undefined) return undefined
+    for (let i = versions.length - 1; i >= 0; i--) if (versions[i]!.write <= n) return versions[i]!.value
+    return undefined
   }
 
   /** The state after write `n`. */
   stateAt(n: number): State {
-    if (n === this.length) return this.state
+    if (n >= this.length) return this.state
     const state = new Map<string, Value>()
-    for (let i = 0; i < n; i++) for (const change of this.#writes[i]!) apply(state, change)
+    for (const key of this.#sorted) {
+      const value = this.valueAt(key, n)
+      if (value !== undefined) state.set(key, value)
+    }
     return state
   }
 
   /** Forgets the writes after `n`: they were lost. */
   cut(n: number): void {
-    const state = this.stateAt(n)
-    if (n < this.length) {
-      this.state.clear()
-      for (const [key, value] of state) this.state.set(key, value)
-    }
-    this.#writes.length = n
+    if (n >= this.length) return
     this.#operations.length = n + 1
+    for (const [key, versions] of this.#versions) {
+      while (versions.length > 0 && versions[versions.length - 1]!.write > n) versions.pop()
+      apply(this.state, [key, versions[versions.length - 1]?.value])
+    }
+  }
+
+  #set(key: string, value: Value | undefined): void {
+    apply(this.state, [key, value])
+    let versions = this.#versions.get(key)
+    if (versions === undefined) {
+      versions = []
+      this.#versions.set(key, versions)
+      this.keys.add(key)
+      this.#sorted.splice(lowerBound(this.#sorted, key), 0, key)
+    }
+    // Of several changes to a key in one write only the last is ever seen.
+    if (versions[versions.length - 1]?.write === this.length) versions.pop()
+    versions.push({ write: this.length, value })
   }
 }
 
 function apply(state: Map<string, Value>, [key, value]: Change): void {
   if (value === undefined) state.delete(key)
   else state.set(key, value)
+}
+
+/** Index of the first element that is not less than `wanted`. */
+function lowerBound<T extends string | number>(list: readonly T[], wanted: T): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (list[middle]! < wanted) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** A range of a scan, keys as the model has them. */
+export interface ModelRange {
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt?: string
+  readonly lte?: string
+  readonly prefix?: string
+  readonly reverse?: boolean
+  readonly limit?: number
+}
+
+/** What a scan should give that was made after write `n`. */
+export class ModelScan {
+  readonly isReverse: boolean
+  /** A step found nothing more. */
+  isEnded = false
+  /** Entries given so far. */
+  count = 0
+  readonly #history: History
+  readonly #write: number
+  /** Keys from here on, and before there. */
+  readonly #lower: string
+  readonly #upper: string | undefined
+  #remaining: number
+  /** Keys that are still to come, in the direction of the scan: from here on, or before there. */
+  #next: string | undefined
+
+  constructor(history: History, n: number, { gt, gte, lt, lte, prefix, reverse = false, limit = Infinity }: ModelRange) {
+    this.#history = history
+    this.#write = n
+    const lowers = [gt === undefined ? '' : `${gt}\0`, gte ?? '', prefix ?? '']
+    this.#lower = lowers.reduce((a, b) => (a > b ? a : b))
+    const uppers = [lt, lte === undefined ? undefined : `${lte}\0`, prefix === undefined ? undefined : prefixEnd(prefix)]
+    this.#upper = uppers.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a))
+    this.isReverse = reverse
+    this.#remaining = limit
+    this.#next = reverse ? this.#upper : this.#lower
+  }
+
+  /** The next so many entries; fewer at the end, which ends the scan. */
+  take(count: number): [string, Value][] {
+    const taken: [string, Value][] = []
+    if (this.isEnded) return taken
+    const most = Math.min(count, this.#remaining)
+    const keys = this.#history.sortedKeys
+    const step = this.isReverse ? -1 : 1
+    let index = this.#next === undefined ? keys.length : lowerBound(keys, this.#next)
+    if (this.isReverse) index--
+    for (; taken.length < most && index >= 0 && index < keys.length; index += step) {
+      const key = keys[index]!
+      if (this.isReverse ? key < this.#lower : this.#upper !== undefined && key >= this.#upper) break
+      const value = this.#history.valueAt(key, this.#write)
+      if (value !== undefined) taken.push([key, value])
+      this.#next = this.isReverse ? key : `${key}\0`
+    }
+    this.#remaining -= taken.length
+    this.count += taken.length
+    if (taken.length < count) this.isEnded = true
+    return taken
+  }
+
+  seek(target: string): void {
+    const after = `${target}\0`
+    if (this.isReverse) this.#next = this.#upper !== undefined && this.#upper < after ? this.#upper : after
+    else this.#next = target < this.#lower ? this.#lower : target
+  }
 }
 
 /** Entries of a state in the order of the store. */
@@ -125,7 +239,17 @@ export function expectState(reader: Reader<Key>, state: State, keys: Iterable<st
   for (const key of keys) expectValue(`get ${JSON.stringify(key)}`, reader.getSync(storeKey(key)), state.get(key))
 }
 
-function brief(value: unknown): string {
+/** As `expectState`, for the state after write `n`, without making it. */
+export function expectHistory(reader: Reader<Key>, history: History, n: number, keys: Iterable<string>): void {
+  const expected = new ModelScan(history, n, {}).take(Infinity)
+  expectEntries('scan', reader.scan({ keys: 'bytes' }).toArraySync(), expected)
+  expectEntries('reverse scan', reader.scan({ keys: 'bytes', reverse: true }).toArraySync(), expected.toReversed())
+  for (const key of keys) expectValue(`get ${JSON.stringify(key)}`, reader.getSync(storeKey(key)), history.valueAt(key, n))
+}
+
+/** A value for a message. */
+export function brief(value: unknown): string {
+  if (typeof value === 'symbol') return value.description ?? ''
   const text = JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value)
   return text.length > 80 ? `${text.slice(0, 80)}… (${text.length})` : text
 }
