@@ -1,8 +1,9 @@
 /** All disciplines, in the order of the summary. */
 import type { Discipline } from './discipline.js'
+import { metamorphic } from './metamorphic.js'
 import type { Goals } from './tally.js'
 
-export const disciplines: ReadonlyMap<string, Discipline> = new Map<string, Discipline>()
+export const disciplines: ReadonlyMap<string, Discipline> = new Map<string, Discipline>([[metamorphic.name, metamorphic]])
 
 /** What `docs/testing.md` claims, run by run. */
 export const GOALS: Goals = {
