@@ -167,8 +167,11 @@ export class CommitQueue {
     const needsSync = sync || this.#mode === 'always'
     // Before the write: what was written cannot be refused any more.
     if (needsSync || this.#unsynced.length > 0) this.#logs.waitForFloorSync()
-    while (!this.#admit(record)) this.#waitForRoomSync()
-    this.#writeRecord(record, needsSync)
+    // A decision may be to write nothing. What it has seen is made as durable as a write would have been.
+    if (record.operationCount > 0) {
+      while (!this.#admit(record)) this.#waitForRoomSync()
+      this.#writeRecord(record, needsSync)
+    }
     // Groups become visible in order, so an unsynced one before this write has to be synced first.
     if (needsSync || this.#unsynced.length > 0) this.syncSync()
     else this.#host.publish(this.lastSequence)
@@ -307,7 +310,7 @@ export class CommitQueue {
       if (record.operationCount > 0) {
         if (!this.#admit(record)) return false
         this.#writeRecord(record, group.needsSync)
-      }
+      } else if (group.needsSync) this.writeBuffered()
     } catch (error) {
       group.decision?.end?.()
       group.reject(error)

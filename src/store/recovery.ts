@@ -12,7 +12,8 @@
  * Invariants
  * 1. A failure on the way leaves the directory as it was, but for files that no one refers to, and releases the lock.
  * 2. What is recovered is a prefix of what was written, and holds everything that an acknowledgement promised to keep.
- * 3. Recovered operations that may exist in the page cache only become durable, as a table, before anything written later does.
+ * 3. What is read beside a process that writes is the store as it was at one moment of the opening.
+ * 4. Recovered operations that may exist in the page cache only become durable, as a table, before anything written later does.
  */
 import { BlockCache } from '../cache/block_cache.js'
 import { initChecksum } from '../codec/checksum.js'
@@ -23,12 +24,15 @@ import { TableCache } from '../sstable/table_cache.js'
 import type { Clock } from '../util/clock.js'
 import { StoreError } from '../util/errors.js'
 import { slices } from '../util/slices.js'
-import { type Task, runTask, runTaskSync } from '../util/task.js'
+import { PAUSE, type Task, runTask, runTaskSync } from '../util/task.js'
+import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
 import { inspectDirectory } from '../version/directory.js'
+import { manifestFileName } from '../version/file_names.js'
 import { Manifest } from '../version/manifest.js'
-import { makeDirTask } from '../vfs/io.js'
+import { joinPath, makeDirTask } from '../vfs/io.js'
 import { type StoreLocation, placeOf } from '../vfs/location.js'
 import { type StoreLock, lockTask } from '../vfs/lock.js'
+import type { Vfs } from '../vfs/vfs.js'
 import { OperationReader } from '../wal/operations.js'
 import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
 import { type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
@@ -38,6 +42,9 @@ import { type ResolvedOptions, type StoreOptions, resolveOptions } from './optio
 
 /** Small logs are left as they are at a clean close; beyond so many, opening turns them into a table. */
 const REPLAYED_LOGS_MAX = 4
+
+/** How often a store that another process changes meanwhile is read. It takes milliseconds, and so does a flush. */
+const READ_ONLY_ATTEMPTS_MAX = 100
 
 /** Opens a store. @throws StoreError see `Store.open` */
 export async function openEngine(location: StoreLocation, options: StoreOptions | undefined): Promise<Engine> {
@@ -67,7 +74,8 @@ function locate(location: StoreLocation, options: StoreOptions | undefined): { p
 function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
   const { vfs } = options
   const isNew = yield* prepareDirectory(path, options)
-  const lock = options.readOnly ? undefined : yield* lockTask(vfs, path)
+  if (options.readOnly) return yield* openReadOnlyTask(path, options)
+  const lock = yield* lockTask(vfs, path)
   let manifest: Manifest | undefined
   try {
     // Another process may have made the store between the look and the lock.
@@ -76,14 +84,60 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
       manifest = yield* Manifest.create(vfs, path)
       return yield* assemble(path, options, lock, manifest, [])
     }
-    const recovered = yield* Manifest.recover(vfs, path, { readOnly: options.readOnly })
+    const recovered = yield* Manifest.recover(vfs, path, { readOnly: false })
     manifest = recovered.manifest
     return yield* assemble(path, options, lock, manifest, recovered.logNumbers)
   } catch (error) {
     manifest?.closeSync()
-    lock?.releaseSync()
+    lock.releaseSync()
     throw error
   }
+}
+
+/**
+ * Another process may be writing to the store. Between the reading of its manifest and of the logs it may make a table of a log and delete
+ * the log, so that what was read is neither what was there before nor what is there now: operations are missing, or files that were named.
+ * Each such change goes through the manifest. If that is not as it was, everything is read anew.
+ */
+function* openReadOnlyTask(path: string, options: ResolvedOptions): Task<Engine> {
+  for (let attempt = 1; ; attempt++) {
+    const before = manifestStamp(options.vfs, path)
+    let engine: Engine | undefined
+    let failure: unknown
+    try {
+      engine = yield* recoverReadOnly(path, options)
+    } catch (error) {
+      failure = error
+    }
+    if (manifestStamp(options.vfs, path) === before) {
+      if (engine === undefined) throw failure
+      return engine
+    }
+    engine?.closeSync()
+    if (attempt === READ_ONLY_ATTEMPTS_MAX) {
+      const message = `the store at ${path} was changed by another process each time it was read, ${attempt} times: try again`
+      throw new StoreError('ERR_LOCKED', message, { path, cause: failure })
+    }
+    yield PAUSE
+  }
+}
+
+function* recoverReadOnly(path: string, options: ResolvedOptions): Task<Engine> {
+  const { manifest, logNumbers } = yield* Manifest.recover(options.vfs, path, { readOnly: true })
+  try {
+    return yield* assemble(path, options, undefined, manifest, logNumbers)
+  } catch (error) {
+    manifest.closeSync()
+    throw error
+  }
+}
+
+/** Differs before and after any edit: the manifest in force, and its length. */
+function manifestStamp(vfs: Vfs, path: string): string {
+  const content = readCurrentSync(vfs, path)
+  const manifestNumber = content === undefined ? undefined : decodeCurrent(content)
+  if (manifestNumber === undefined) return 'none'
+  return `${manifestNumber} ${vfs.statSync(joinPath(path, manifestFileName(manifestNumber)))?.sizeBytes}`
 }
 
 /** Whether a store is to be made. */

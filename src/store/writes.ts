@@ -186,7 +186,7 @@ export class Writes implements BatchTarget {
     } finally {
       deletion.end()
     }
-    if (record.operationCount > 0) this.#queue.writeSync(record, sync)
+    this.#queue.writeSync(record, sync)
   }
 
   #accept(record: RecordBuffer, sync: boolean): Promise<void> {
@@ -219,7 +219,7 @@ export class Writes implements BatchTarget {
   #decideSync<T>(record: RecordBuffer, sync: boolean, decide: () => T): T {
     this.#queue.settleSync()
     const result = decide()
-    if (record.operationCount > 0) this.#queue.writeSync(record, sync)
+    this.#queue.writeSync(record, sync)
     return result
   }
 

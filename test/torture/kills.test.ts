@@ -1,4 +1,4 @@
-/** The quick form of the discipline `kill`: a store that lives through the deaths of its processes, and processes that want the same store. */
+/** The quick form of the discipline `kill`: processes that are killed, and processes that want the same store. */
 import { expect, test } from 'vitest'
 import { live } from './kills/lives.js'
 import { race } from './kills/races.js'

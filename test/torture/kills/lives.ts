@@ -1,6 +1,6 @@
 /**
- * Real processes, killed with `kill -9` under mixed load at random moments and at chosen file operations: in recovery, flushes, compactions,
- * roll-overs of log and manifest, deletions, closing. The same store lives through many of them, with other options each time.
+ * Real processes, killed with `kill -9` under mixed load at random moments and at chosen file operations: in recovery, flushes,
+ * compactions, roll-overs of log and manifest, deletions, closing. The same store lives through many, with other options each time.
  *
  * After each kill, whatever the moment:
  * - the store is as it was after one of the writes that may be the last one kept, and all ways to read it agree on that;

@@ -42,7 +42,7 @@ export function find(store: Store, { before, orders, least, most }: Candidates):
       if (differing.length === 0) break
       if (differing.length < fewest) {
         fewest = differing.length
-        closest = `the state after ${n} differs in ${differing.length}${differing.length >= 8 ? ' or more' : ''} keys: ${differing.join(', ')}`
+        closest = `after ${n} it would differ in ${differing.length} keys (of the first 8): ${differing.join(', ')}`
       }
     }
     if (n === most) throw new Error(`the store is after none of the writes ${least} to ${most}: ${closest}`)
