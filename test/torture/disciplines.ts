@@ -1,17 +1,19 @@
 /** All disciplines, in the order of the summary. */
+import { damage, SLICE_COUNT } from './damage.js'
 import type { Discipline } from './discipline.js'
 import { kills } from './kills.js'
 import { metamorphic } from './metamorphic.js'
 import type { Goals } from './tally.js'
 
-export const disciplines: ReadonlyMap<string, Discipline> = new Map<string, Discipline>([
-  [metamorphic.name, metamorphic],
-  [kills.name, kills],
-])
+const ALL: readonly Discipline[] = [metamorphic, damage, kills]
+
+export const disciplines: ReadonlyMap<string, Discipline> = new Map(ALL.map((discipline) => [discipline.name, discipline]))
 
 /** What `docs/testing.md` claims, run by run. */
 export const GOALS: Goals = {
   crash: { 'crash points': 200_000 },
   metamorphic: { operations: 2_000_000, 'option sets': 500 },
+  // Rounds that follow each other go through the whole sweep.
+  damage: { rounds: SLICE_COUNT },
   kill: { kills: 1000 },
 }

@@ -20,6 +20,7 @@ import { parseArgs } from 'node:util'
 import { writePart } from '../support/pages.js'
 import { disciplines, GOALS } from './disciplines.js'
 import { Job } from './job_process.js'
+import { replayCase } from './metamorphic.js'
 import { Tally, type Violation } from './tally.js'
 
 /** What the command line asks for. */
@@ -51,10 +52,12 @@ async function main(): Promise<void> {
       goals: { type: 'boolean', default: false },
       json: { type: 'string' },
       report: { type: 'string' },
+      replay: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return console.log(USAGE)
+  if (values.replay !== undefined) return replayCase(values.replay)
   const minutes = positive('minutes', values.minutes, values.rounds === undefined && !values.goals ? 5 : Infinity)
   const settings: Settings = {
     endMs: Date.now() + minutes * 60_000,
@@ -69,7 +72,7 @@ async function main(): Promise<void> {
   console.log(`seed ${settings.seed}, ${settings.jobs} at a time, ${machine}`)
   const tally = new Tally(settings.names, settings.hasGoals ? GOALS : undefined)
   await Promise.all(Array.from({ length: settings.jobs }, () => runRounds(settings, tally, progressLine(tally))))
-  console.log(`\n${tally.table()}`)
+  console.log(`\n${tally.text()}`)
   if (settings.json !== undefined) writeFileSync(settings.json, `${JSON.stringify({ seed: settings.seed, ...tally.summary() }, null, 2)}\n`)
   if (values.report !== undefined) {
     const facts = `Seed ${settings.seed}, ${settings.jobs} at a time, ${machine}: ${tally.line()}.`

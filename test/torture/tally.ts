@@ -80,27 +80,38 @@ export class Tally {
     return [clock(Date.now() - this.#startMs), ...counts, `${this.violations.length} violations`].join(' · ')
   }
 
-  /** The table at the end. */
-  table(): string {
-    const rows = this.#rows()
-    const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-    const lines = rows.map((row) => row.map((cell, column) => (column === 3 ? cell : cell.padEnd(widths[column]!))).join('  '))
-    return [...lines, '', this.line()].join('\n')
+  /** The tables at the end. */
+  text(): string {
+    return [this.#summaryRows(), ...this.#detailRows()].map(aligned).concat(this.line()).join('\n\n')
   }
 
   /** The same in Markdown. */
   markdown(): string {
-    const [head, ...rows] = this.#rows().map((cells) => `| ${cells.join(' | ')} |`)
-    return [head, '|---|---|---|---|', ...rows].join('\n')
+    return [this.#summaryRows(), ...this.#detailRows()].map(markdownTable).join('\n\n')
   }
 
-  #rows(): string[][] {
+  #summaryRows(): string[][] {
     const rows: string[][] = [['discipline', 'rounds', 'seconds', 'what was done']]
     for (const [name, { rounds, spentMs, counts, notes }] of this.#shares) {
-      const done = [...counts.entries(), ...notes].map(([what, count]) => `${format(count)} ${what}`)
+      const plain = [...notes].filter(([note]) => !note.includes(': '))
+      const done = [...counts.entries(), ...plain].map(([what, count]) => `${format(count)} ${what}`)
       rows.push([name, format(rounds), (spentMs / 1000).toFixed(0), done.join(', ')])
     }
     return rows
+  }
+
+  /** For each discipline with notes named `row: column`, a table of them. */
+  #detailRows(): string[][][] {
+    const tables: string[][][] = []
+    for (const [name, { notes }] of this.#shares) {
+      const cells = [...notes].filter(([note]) => note.includes(': ')).map(([note, count]) => [...note.split(': '), format(count)] as const)
+      if (cells.length === 0) continue
+      const columns = [...new Set(cells.map(([, column]) => column!))]
+      const rows = [...new Set(cells.map(([row]) => row!))].sort()
+      const cell = (row: string, column: string): string => cells.find((each) => each[0] === row && each[1] === column)?.[2] ?? '0'
+      tables.push([[name, ...columns], ...rows.map((row) => [row, ...columns.map((column) => cell(row, column))])])
+    }
+    return tables
   }
 
   /** The same for programs. */
@@ -115,6 +126,17 @@ export class Tally {
       violations: this.violations,
     }
   }
+}
+
+function aligned(rows: readonly string[][]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const last = widths.length - 1
+  return rows.map((row) => row.map((cell, column) => (column === last ? cell : cell.padEnd(widths[column]!))).join('  ')).join('\n')
+}
+
+function markdownTable(rows: readonly string[][]): string {
+  const [head, ...body] = rows.map((cells) => `| ${cells.join(' | ')} |`)
+  return [head, `|${'---|'.repeat(rows[0]!.length)}`, ...body].join('\n')
 }
 
 function format(count: number): string {
