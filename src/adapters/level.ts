@@ -39,6 +39,7 @@ import {
   type LevelPutOptions,
   type LevelRangeOptions,
   type LevelValueIteratorOptions,
+  onlySync,
   storeOptions,
 } from './level/options.js'
 import { LevelSnapshot, pinnedBy } from './level/snapshot.js'
@@ -250,17 +251,17 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractDa
   /** Hot: sets a key. @internal */
   _put(key: Key, value: unknown, options: Encoded & WriteOptions): Promise<void> {
     const type = options.valueEncoding === 'utf8' ? TEXT : BYTES
-    return this.#acknowledged(this.#open().writes.put(key, value, type, options))
+    return this.#acknowledged(this.#open().writes.put(key, value, type, onlySync(options)))
   }
 
   /** Deletes a key. @internal */
   _del(key: Key, options: WriteOptions): Promise<void> {
-    return this.#acknowledged(this.#open().writes.delete(key, options))
+    return this.#acknowledged(this.#open().writes.delete(key, onlySync(options)))
   }
 
   /** Writes an array batch. @internal */
   _batch(operations: readonly EncodedOperation[], options: WriteOptions): Promise<void> {
-    return this.#acknowledged(this.#open().writes.batchOf((record) => encode(record, operations), options))
+    return this.#acknowledged(this.#open().writes.batchOf((record) => encode(record, operations), onlySync(options)))
   }
 
   /** Begins a chained batch. @internal */
@@ -272,7 +273,7 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractDa
   _clear(options: EncodedScanOptions & WriteOptions): Promise<void> {
     const { limit = -1, snapshot } = options
     const isWhole = limit < 0 && (snapshot === undefined || snapshot === null)
-    return this.#during(isWhole ? this.#open().writes.clear(rangeOf(options), options) : this.#clearPart(options, limit))
+    return this.#during(isWhole ? this.#open().writes.clear(rangeOf(options), onlySync(options)) : this.#clearPart(options, limit))
   }
 
   /** Iterates entries. @internal */
@@ -337,7 +338,7 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractDa
         const page = await cursor.page(Math.min(left, CLEARED_KEYS), Infinity, keyAsBytes)
         if (page.length === 0) return
         left -= page.length
-        await writes.batchOf((record) => page.forEach((key) => record.delete(key)), options)
+        await writes.batchOf((record) => page.forEach((key) => record.delete(key)), onlySync(options))
       }
     } finally {
       cursor.close()

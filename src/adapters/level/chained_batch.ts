@@ -4,7 +4,7 @@ import type { Key, WriteOptions } from '../../index.js'
 import { Batch } from '../../store/batch.js'
 import type { Engine } from '../../store/engine.js'
 import { rethrow, toLevelError } from './errors.js'
-import type { LevelBatchWriteOptions } from './options.js'
+import { type LevelBatchWriteOptions, onlySync } from './options.js'
 
 /** `AbstractChainedBatch`, with the options that its `write` takes here. */
 interface BatchMethods<D, K, V> extends AbstractChainedBatch<D, K, V> {
@@ -50,7 +50,7 @@ export class LevelChainedBatch<D, K, V> extends AbstractBatch<D, K, V> {
 
   /** Writes it. @internal */
   _write(options: WriteOptions): Promise<void> {
-    return this.#batch.write(options).catch(rethrow)
+    return this.#batch.write(onlySync(options)).catch(rethrow)
   }
 
   /** Drops it. @internal */

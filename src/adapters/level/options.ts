@@ -98,3 +98,8 @@ export function storeOptions(options: LevelOpenOptions): StoreOptions {
   else if (passed['compression'] === true) delete passed['compression']
   return passed
 }
+
+/** The options of a write that are the store's: encodings and whatever else there is are not. */
+export function onlySync(options: WriteOptions): WriteOptions | undefined {
+  return options.sync === undefined ? undefined : { sync: options.sync }
+}
