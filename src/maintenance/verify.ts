@@ -82,7 +82,13 @@ export async function verifyStore(location: StoreLocation, options: VerifyOption
 function expectStore(vfs: Vfs, path: string): void {
   const kind = inspectDirectory(vfs, path)
   if (kind === 'store') return
-  const what = { absent: 'does not exist', file: 'is a file', empty: 'is empty', unfinished: 'holds a store that was never finished' }
+  const what = {
+    absent: 'does not exist',
+    file: 'is a file',
+    empty: 'is empty',
+    unfinished: 'holds a store that was never finished',
+    destroyed: 'holds a store whose destruction was cut short',
+  }
   const reason = kind === 'foreign' ? 'holds other files and no store' : what[kind]
   throw new StoreError('ERR_NOT_A_STORE', `${path} ${reason}: name the directory of a store`, { path })
 }
@@ -296,7 +302,7 @@ class Verification {
 
 function kindOf(parsed: ParsedFileName | undefined): VerifiedFileKind {
   if (parsed === undefined) return 'foreign'
-  return parsed.kind === 'temporary' ? 'current' : parsed.kind
+  return parsed.kind === 'temporary' || parsed.kind === 'destroyed' ? 'current' : parsed.kind
 }
 
 function* readManifestFile(vfs: Vfs, dir: string, manifestNumber: number): Task<ManifestContent> {

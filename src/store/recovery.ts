@@ -150,6 +150,10 @@ function* prepareDirectory(path: string, options: ResolvedOptions): Task<boolean
   if (kind === 'foreign') {
     throw new StoreError('ERR_NOT_A_STORE', `${path} holds other files and no store: choose an empty or a new directory`, { path })
   }
+  if (kind === 'destroyed') {
+    const message = `the destruction of the store in ${path} was cut short: finish it with Store.destroy, or choose another directory`
+    throw new StoreError('ERR_NOT_A_STORE', message, { path })
+  }
   if (kind === 'store') {
     if (errorIfExists) throw new StoreError('ERR_EXISTS', `a store exists in ${path} already, and errorIfExists was given`, { path })
     return false

@@ -9,6 +9,8 @@
  * - **As of the call.** Scans and snapshots see the store as it was when they were made.
  */
 import type { Key } from '../codec/key.js'
+import { destroyStore } from '../maintenance/destroy.js'
+import type { MaintenanceOptions } from '../maintenance/options.js'
 import { verifyStore, type VerifyOptions } from '../maintenance/verify.js'
 import type { VerifyReport } from '../maintenance/verify_report.js'
 import { TAG_BOOLEAN, TAG_BYTES, TAG_FLOAT64, TAG_INT64, TAG_RECORD, TAG_STRING, type RecordValue, type Value } from '../codec/value.js'
@@ -88,6 +90,17 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
    */
   static verify(location: StoreLocation, options?: VerifyOptions): Promise<VerifyReport> {
     return verifyStore(location, options)
+  }
+
+  /**
+   * Deletes the store at `location`: its files, never others, and the directory if nothing else is in it. Where there is nothing, nothing
+   * happens. After a crash on the way it cannot be opened any more, and calling this again finishes it.
+   *
+   * @throws StoreError (as a rejection) `ERR_LOCKED` when it is open, `ERR_NOT_A_STORE` when the directory holds something else,
+   *   `ERR_INVALID_OPTION`, `ERR_IO`
+   */
+  static destroy(location: StoreLocation, options?: MaintenanceOptions): Promise<void> {
+    return destroyStore(location, options)
   }
 
   /** The state of the store; see `docs/durability.md`. */

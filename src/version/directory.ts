@@ -16,10 +16,11 @@ import { hasManifestMagic } from './manifest_format.js'
  * | `file` | something that is no folder |
  * | `empty` | an empty folder; dotfiles, `lost+found` and lock files do not count |
  * | `unfinished` | what a crash left of a store that was being created: it holds no data and may be created afresh |
+ * | `destroyed` | what a crash left of a store that was being destroyed |
  * | `store` | a store, perhaps a damaged one |
  * | `foreign` | other files, and no store |
  */
-export type DirectoryKind = 'absent' | 'file' | 'empty' | 'unfinished' | 'store' | 'foreign'
+export type DirectoryKind = 'absent' | 'file' | 'empty' | 'unfinished' | 'destroyed' | 'store' | 'foreign'
 
 /** Tells what stands at `dir`. Reads at most `CURRENT` and the start of a manifest. */
 export function inspectDirectory(vfs: Vfs, dir: string): DirectoryKind {
@@ -29,6 +30,7 @@ export function inspectDirectory(vfs: Vfs, dir: string): DirectoryKind {
   const names = vfs.readdirSync(dir).filter((name) => !name.startsWith('.') && name !== 'lost+found' && !name.startsWith('LOCK'))
   if (names.length === 0) return 'empty'
   const kinds = names.map((name) => parseFileName(name)?.kind)
+  if (kinds.includes('destroyed')) return 'destroyed'
   if (kinds.includes('current')) return isOtherEngine(vfs, dir, names) ? 'foreign' : 'store'
   // Logs and tables are made only after CURRENT is durable, so they tell of a store that lost it.
   if (kinds.includes('log') || kinds.includes('table')) return 'store'
