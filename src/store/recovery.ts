@@ -162,7 +162,7 @@ function* prepareDirectory(path: string, options: ResolvedOptions): Task<boolean
     const reason = readOnly ? 'a read-only open makes none' : 'createIfMissing is false'
     throw new StoreError('ERR_NOT_A_STORE', `there does not exist a store in ${path}, and ${reason}`, { path })
   }
-  if (kind === 'absent') yield* makeDirTask(vfs, path)
+  yield* makeDirTask(vfs, path)
   return true
 }
 

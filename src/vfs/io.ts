@@ -4,12 +4,15 @@
  * A `read` or `write` of POSIX may move fewer bytes than asked: at the end of a file, after a signal, on a nearly full disk, on a network
  * file system. Only the loops here deal with it; nothing else in the engine calls `read` or `write` of a file directly.
  */
-import { StoreError } from '../util/errors.js'
+import { StoreError, systemCode } from '../util/errors.js'
 import type { Step, Task } from '../util/task.js'
 import { step } from '../util/task.js'
 import type { Vfs, VfsFile } from './vfs.js'
 
 const isWindows = process.platform === 'win32'
+
+/** What opening a folder of somebody else fails with. */
+const NOT_OURS_CODES: ReadonlySet<string | undefined> = new Set(['EACCES', 'EPERM'])
 
 /**
  * Reads `length` bytes at `position`; returns how many were read, less than `length` only where the file ends.
@@ -83,17 +86,25 @@ export function syncDirStep(vfs: Vfs, path: string): Step<void> {
 }
 
 /**
- * Makes a folder and those above it, each durable in the one above: `mkdirSync` alone would leave a folder that a power loss takes away
- * with everything in it.
+ * Makes a folder and those above it, unless they are there, each durable in the one above: `mkdirSync` alone would leave a folder that a
+ * power loss takes away with everything in it.
+ *
+ * That a folder is there does not mean that its name is durable: who made it may have died before syncing it. So the folders above are
+ * synced in any case, as far as this process may open them.
  */
 export function* makeDirTask(vfs: Vfs, path: string): Task<void> {
-  const missing: string[] = []
-  for (let at = path; vfs.statSync(at) === undefined; at = parentPath(at)) {
-    missing.push(at)
-    if (parentPath(at) === at) break
+  const above: string[] = []
+  for (let at = path; parentPath(at) !== at; at = parentPath(at)) above.push(parentPath(at))
+  const missing = new Set([path, ...above].filter((at) => vfs.statSync(at) === undefined))
+  if (missing.size > 0) vfs.mkdirSync(path)
+  for (let i = above.length - 1; i >= 0; i--) {
+    const below = i === 0 ? path : above[i - 1]!
+    try {
+      yield* step(syncDirStep(vfs, above[i]!))
+    } catch (error) {
+      if (missing.has(below) || !NOT_OURS_CODES.has(systemCode(error))) throw error
+    }
   }
-  vfs.mkdirSync(path)
-  for (const made of missing.toReversed()) yield* step(syncDirStep(vfs, parentPath(made)))
 }
 
 /** The whole content of a small file. Files of more than `sizeMax` bytes give their first `sizeMax` bytes. */
