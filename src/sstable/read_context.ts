@@ -15,6 +15,7 @@
  * 2. Iterators take their blocks and readers out of the context, so it does not grow with the length of a scan. Point reads leave theirs
  *    in it: `reset` before the context is used for another one.
  */
+import { type Clock, systemClock } from '../util/clock.js'
 import type { TableReader } from './table_reader.js'
 
 /** Something a read is waiting for. */
@@ -109,6 +110,8 @@ export class ReadContext {
  * taken.
  */
 export class ReadStats {
+  /** Times the reads. */
+  readonly clock: Clock
   /** Reads on the spot, and the milliseconds that they held the thread; the read alone, not checking or decompression. */
   blockingReads = 0
   blockingReadMs = 0
@@ -117,4 +120,8 @@ export class ReadStats {
   pooledReadMs = 0
   /** Bytes read either way. */
   readBytes = 0
+
+  constructor(clock: Clock = systemClock) {
+    this.clock = clock
+  }
 }

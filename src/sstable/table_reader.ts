@@ -294,18 +294,18 @@ function openFile(vfs: Vfs, path: string): VfsFile {
 }
 
 function readTimedSync(file: VfsFile, target: Buffer, length: number, position: number, stats: ReadStats): number {
-  const startMs = performance.now()
+  const startMs = stats.clock.nowMs()
   const bytesRead = readFullySync(file, target, 0, length, position)
-  stats.blockingReadMs += performance.now() - startMs
+  stats.blockingReadMs += stats.clock.nowMs() - startMs
   stats.blockingReads++
   stats.readBytes += bytesRead
   return bytesRead
 }
 
 async function readTimed(file: VfsFile, target: Buffer, length: number, position: number, stats: ReadStats): Promise<number> {
-  const startMs = performance.now()
+  const startMs = stats.clock.nowMs()
   const bytesRead = await readFully(file, target, 0, length, position)
-  stats.pooledReadMs += performance.now() - startMs
+  stats.pooledReadMs += stats.clock.nowMs() - startMs
   stats.pooledReads++
   stats.readBytes += bytesRead
   return bytesRead

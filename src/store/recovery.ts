@@ -20,6 +20,7 @@ import { initChecksum } from '../codec/checksum.js'
 import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
 import { createExecutor } from '../compaction/create_executor.js'
 import { Memtable } from '../memtable/memtable.js'
+import { ReadStats } from '../sstable/read_context.js'
 import { TableCache } from '../sstable/table_cache.js'
 import type { Clock } from '../util/clock.js'
 import { StoreError } from '../util/errors.js'
@@ -75,7 +76,7 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
   const { vfs } = options
   const isNew = yield* prepareDirectory(path, options)
   if (options.readOnly) return yield* openReadOnlyTask(path, options)
-  const lock = yield* lockTask(vfs, path)
+  const lock = yield* lockTask(vfs, path, options.clock)
   let manifest: Manifest | undefined
   try {
     // Another process may have made the store between the look and the lock.
@@ -194,7 +195,7 @@ function* assemble(
     lock,
     manifest,
     blockCache,
-    tables: new TableCache(vfs, path, blockCache, options.maxOpenTables),
+    tables: new TableCache(vfs, path, blockCache, options.maxOpenTables, new ReadStats(clock)),
     memtables: replay.finish(),
     mustFlush,
     lastSequence: report.lastSequence,

@@ -32,7 +32,6 @@
  * such case: an incomplete record at the end of a file is never valid, so the edit is not there; the next `append` rolls over first. When
  * the folder cannot be synced after `CURRENT` was switched, nothing can be known any more, and the manifest stays broken.
  */
-import { randomBytes } from 'node:crypto'
 import { assert } from '../util/assert.js'
 import { corruption, isOutOfFiles, StoreError, systemCode } from '../util/errors.js'
 import { PAUSE, step, type Task } from '../util/task.js'
@@ -127,7 +126,7 @@ export class Manifest {
       assert(kind !== 'current' && kind !== 'log' && kind !== 'table', 'a store is not created over another one')
       if (kind === 'manifest' || kind === 'temporary') vfs.unlinkSync(joinPath(dir, name))
     }
-    const storeId = Buffer.from(options.storeId ?? randomBytes(STORE_ID_BYTES))
+    const storeId = Buffer.from(options.storeId ?? vfs.randomBytes(STORE_ID_BYTES))
     const manifest = new Manifest(vfs, dir, false, storeId, Version.empty(), INITIAL_STATE, 0)
     yield* manifest.rollOver()
     return manifest

@@ -193,6 +193,10 @@ export class FaultVfs implements Vfs {
     return this.inner.realpathSync(path)
   }
 
+  randomBytes(count: number): Buffer {
+    return this.inner.randomBytes(count)
+  }
+
   processIdentity(): ProcessIdentity {
     return this.inner.processIdentity()
   }

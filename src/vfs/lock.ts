@@ -55,8 +55,8 @@
  *  - A worker thread that is terminated without closing its store leaves the lock to its process, until that ends.
  *  - Who deletes `LOCK` by hand while a store is open, lets a second one in.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { systemClock } from '../util/clock.js'
+import { createHash } from 'node:crypto'
+import { type Clock, systemClock } from '../util/clock.js'
 import { StoreError, systemCode } from '../util/errors.js'
 import type { Task } from '../util/task.js'
 import { PAUSE, runTaskSync } from '../util/task.js'
@@ -103,17 +103,22 @@ export function acquireLockSync(vfs: Vfs, dir: string): StoreLock {
   return runTaskSync(lockTask(vfs, dir))
 }
 
-/** As {@link acquireLockSync}, pausing before each operation on files, so that tests can put other processes in between. */
-export function* lockTask(vfs: Vfs, dir: string): Task<StoreLock> {
+/**
+ * As {@link acquireLockSync}, pausing before each operation on files, so that tests can put other processes in between.
+ *
+ * @param clock tells since when the lock is held.
+ */
+export function* lockTask(vfs: Vfs, dir: string, clock: Clock = systemClock): Task<StoreLock> {
   const folder = vfs.realpathSync(dir)
   const held = heldFolders.get(vfs) ?? new Map<string, string>()
   heldFolders.set(vfs, held)
   const heldSince = held.get(folder)
   if (heldSince !== undefined) throw heldHereError(vfs, folder, heldSince)
-  held.set(folder, now())
+  const since = new Date(clock.wallMs()).toISOString()
+  held.set(folder, since)
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const own = newRecord(vfs)
+      const own = newRecord(vfs, since)
       if (yield* take(vfs, folder, own)) return new HeldLock(vfs, folder, own.nonce, held)
     }
   } catch (error) {
@@ -279,13 +284,9 @@ function removeQuietly(vfs: Vfs, path: string): void {
   }
 }
 
-function newRecord(vfs: Vfs): LockRecord {
+function newRecord(vfs: Vfs, since: string): LockRecord {
   const { pid, startTime, bootId, hostname, pidNamespace } = vfs.processIdentity()
-  return { nonce: randomBytes(16).toString('hex'), pid, startTime, bootId, hostname, pidNamespace, since: now(), isReadable: true }
-}
-
-function now(): string {
-  return new Date(systemClock.wallMs()).toISOString()
+  return { nonce: vfs.randomBytes(16).toString('hex'), pid, startTime, bootId, hostname, pidNamespace, since, isReadable: true }
 }
 
 function* writeRecord(vfs: Vfs, path: string, record: LockRecord): Task<void> {

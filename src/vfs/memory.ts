@@ -4,13 +4,14 @@
  * it, and so does a store that needs no disk.
  *
  * Invariants
- * - Equal operations and equal seeds give equal disks, byte for byte. Asynchronous forms take effect in a later microtask, in the order of
- *   their calls.
+ * - Equal operations and equal seeds give equal disks, byte for byte, and equal random bytes. Asynchronous forms take effect in a later
+ *   microtask, in the order of their calls.
  * - A clone shares nothing with its origin: files open on the one never change the other.
  * - `onMutation` is called before a change is made and after all reasons to refuse it were looked at; if it throws, the change is not made.
  *
  * File contents: `memory_inode.ts`. Names: `memory_tree.ts`.
  */
+import { randomBytes } from 'node:crypto'
 import { assert } from '../util/assert.js'
 import { ioError, StoreError } from '../util/errors.js'
 import { Random } from '../util/random.js'
@@ -18,33 +19,29 @@ import { INODE_BYTES_MAX, MemoryInode } from './memory_inode.js'
 import type { MemoryNode } from './memory_tree.js'
 import { MemoryFolder, MemoryTree } from './memory_tree.js'
 import type { ProcessIdentity } from './process_identity.js'
+import { type CrashOptions, Survival } from './survival.js'
 import { systemError } from './system_error.js'
 import type { OpenMode, Vfs, VfsFile, VfsStat } from './vfs.js'
 
 /** The operations that change a simulated disk. */
 export type MutationKind = 'create' | 'write' | 'truncate' | 'sync' | 'rename' | 'link' | 'unlink' | 'mkdir' | 'rmdir' | 'syncDir'
 
-/** What a power loss takes. */
-export interface CrashOptions {
-  /** Chance of each unsynced page, length and name to survive, in percent: 0 keeps only what was synced, 100 keeps all. */
-  readonly unsyncedPercent: number
-  /** Equal seeds lose equal things. */
-  readonly seed: number
-}
-
 /** The disk and the machine it is in; several processes may share it. */
 class Machine {
   readonly tree: MemoryTree
   readonly bootNumber: number
+  /** Where random bytes come from; the system's when there is none. */
+  readonly seed: number | undefined
   /** Start times of the running processes, by pid. */
   readonly running = new Map<number, string>()
   capacityBytes = Infinity
   usedBytes = 0
   private startCount: number
 
-  constructor(tree: MemoryTree, bootNumber: number, startCount: number) {
+  constructor(tree: MemoryTree, bootNumber: number, startCount: number, seed: number | undefined) {
     this.tree = tree
     this.bootNumber = bootNumber
+    this.seed = seed
     this.startCount = startCount
   }
 
@@ -183,16 +180,20 @@ export class MemoryVfs implements Vfs {
   #mutationCount = 0
   readonly #machine: Machine
   readonly #identity: ProcessIdentity
+  readonly #random: Random | undefined
   readonly #mutate = (kind: MutationKind, path: string): void => {
     this.onMutation?.(this.#mutationCount, kind, path)
     this.#mutationCount++
   }
 
   /** @param machine an existing disk, known to this module only; by default a new, empty one. */
-  constructor(machine: object = new Machine(new MemoryTree(), 1, 0)) {
+  constructor(machine: object = new Machine(new MemoryTree(), 1, 0, undefined)) {
     assert(machine instanceof Machine, 'only a simulated disk gives out its machine')
     this.#machine = machine
     this.#identity = machine.start()
+    const { seed, bootNumber } = machine
+    // Another process, and another boot, draws other ones.
+    if (seed !== undefined) this.#random = new Random(seed + 0x1_0000_0000 * (1000 * bootNumber + this.#identity.pid))
   }
 
   /** Changes made through this object so far. */
@@ -218,8 +219,8 @@ export class MemoryVfs implements Vfs {
   /** An independent disk as it is after a power loss now, in the next boot of the machine. */
   crashClone(options: CrashOptions): MemoryVfs {
     assert(options.unsyncedPercent >= 0 && options.unsyncedPercent <= 100, 'a percentage lies between 0 and 100')
-    const tree = this.#machine.tree.afterCrash(options.unsyncedPercent, new Random(options.seed))
-    return this.#onMachine(new Machine(tree, this.#machine.bootNumber + 1, 0))
+    const tree = this.#machine.tree.afterCrash(new Survival(options))
+    return this.#onMachine(new Machine(tree, this.#machine.bootNumber + 1, 0, this.#machine.seed))
   }
 
   /**
@@ -227,7 +228,7 @@ export class MemoryVfs implements Vfs {
    * looks at it.
    */
   processKillClone(): MemoryVfs {
-    return this.#onMachine(new Machine(this.#machine.tree.clone(), this.#machine.bootNumber, this.#machine.lastPid))
+    return this.#onMachine(new Machine(this.#machine.tree.clone(), this.#machine.bootNumber, this.#machine.lastPid, this.#machine.seed))
   }
 
   /** The same disk as another running process sees it. */
@@ -354,6 +355,13 @@ export class MemoryVfs implements Vfs {
     return this.#absolute(path)
   }
 
+  randomBytes(count: number): Buffer {
+    if (this.#random === undefined) return randomBytes(count)
+    const bytes = Buffer.alloc(count)
+    this.#random.fill(bytes)
+    return bytes
+  }
+
   processIdentity(): ProcessIdentity {
     return this.#identity
   }
@@ -453,9 +461,14 @@ export class MemoryVfs implements Vfs {
   }
 }
 
-/** A new, empty file system in memory. */
-export function memory(): MemoryVfs {
-  return new MemoryVfs()
+/**
+ * A new, empty file system in memory.
+ *
+ * @param options.seed makes it repeat itself: stores on it that do the same, inline and at the same time, have the same bytes. Without it
+ * every store has an id that no other one has.
+ */
+export function memory(options: { readonly seed?: number } = {}): MemoryVfs {
+  return new MemoryVfs(new Machine(new MemoryTree(), 1, 0, options.seed))
 }
 
 function refusal(code: string, syscall: string, path: string): StoreError {

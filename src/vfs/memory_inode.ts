@@ -4,8 +4,7 @@
  * The content is one growing buffer. Since the last sync, `changed` names every 4 KiB page that was written, with the durable bytes that
  * were overwritten in it. An append overwrites none and therefore copies nothing: appending costs what it costs on a plain buffer.
  *
- * After a power loss each changed page has arrived as a whole, or holds its old content, or zeroes, or a mixture of all of these and
- * garbage at the granularity of 512-byte sectors. The length is the old one, the new one or one in between.
+ * What a power loss leaves of changed pages and of the length is drawn by `survival.ts`.
  *
  * Invariants
  * - Bytes of `data` past `size` are zero.
@@ -16,7 +15,7 @@
  * Method: Pebble's `vfs/mem_fs.go` (CrashClone), with tearing and lengths added after ALICE (Pillai et al., OSDI 2014).
  */
 import { assert } from '../util/assert.js'
-import type { Random } from '../util/random.js'
+import type { PageFate, Survival } from './survival.js'
 
 /** What a disk writes as one piece, if all goes well. */
 const PAGE_BYTES = 4096
@@ -102,20 +101,19 @@ export class MemoryInode {
   }
 
   /** The file as a power loss leaves it. */
-  afterCrash(unsyncedPercent: number, random: Random): MemoryInode {
+  afterCrash(survival: Survival): MemoryInode {
     if (this.changed.size === 0) return this.clone()
     const copy = new MemoryInode()
-    const size = sizeAfterCrash(this.durableSize, this.size, unsyncedPercent, random)
+    const size = survival.length(this.durableSize, this.size)
     const data = Buffer.alloc(Math.max(size, this.durableSize))
     this.data.copy(data, 0, 0, Math.min(size, this.size))
     for (const [page, saved] of this.changed) {
       const start = page * PAGE_BYTES
-      if (random.below(100) < unsyncedPercent) continue
+      const fate = survival.page()
       const end = Math.min(start + PAGE_BYTES, data.length)
-      if (start >= end) continue
-      const now = Buffer.from(data.subarray(start, end))
+      if (fate === 'kept' || start >= end) continue
       const before = this.durablePage(start, end, saved)
-      losePage(data, start, before, now, this.durableSize - start, unsyncedPercent, random)
+      losePage(data, start, before, this.durableSize - start, fate, survival)
     }
     copy.data = data.fill(0, size)
     copy.size = size
@@ -159,35 +157,20 @@ export class MemoryInode {
   }
 }
 
-function sizeAfterCrash(before: number, now: number, unsyncedPercent: number, random: Random): number {
-  if (before === now || random.below(100) < unsyncedPercent) return now
-  if (unsyncedPercent === 0 || random.chance(0.5)) return before
-  return random.between(Math.min(before, now), Math.max(before, now))
-}
-
 /**
- * Writes into `data` at `start` what is left of a page that did not arrive whole. Only bytes that changed are touched; those from
- * `appendedFrom` on (counted in the page) are changed whatever they hold.
+ * Writes into `data` at `start` what is left of a page that did not arrive whole and held `before`. Only bytes that changed are touched;
+ * those from `appendedFrom` on (counted in the page) are changed whatever they hold.
  */
-function losePage(
-  data: Buffer,
-  start: number,
-  before: Buffer,
-  now: Buffer,
-  appendedFrom: number,
-  unsyncedPercent: number,
-  random: Random,
-): void {
-  const outcome = unsyncedPercent === 0 ? 'old' : random.pick(['old', 'zero', 'torn'] as const)
+function losePage(data: Buffer, start: number, before: Buffer, appendedFrom: number, pageFate: PageFate, survival: Survival): void {
   const garbage = Buffer.alloc(SECTOR_BYTES)
-  for (let sector = 0; sector < now.length; sector += SECTOR_BYTES) {
-    const fate = outcome === 'torn' ? random.pick(['old', 'new', 'zero', 'garbage'] as const) : outcome
-    if (fate === 'new') continue
-    if (fate === 'garbage') random.fill(garbage)
-    const end = Math.min(sector + SECTOR_BYTES, now.length)
+  for (let sector = 0; sector < before.length; sector += SECTOR_BYTES) {
+    const fate = pageFate === 'torn' ? survival.sector() : pageFate
+    if (fate === 'kept') continue
+    if (fate === 'garbage') survival.random.fill(garbage)
+    const end = Math.min(sector + SECTOR_BYTES, before.length)
     for (let i = sector; i < end; i++) {
-      if (i < appendedFrom && before[i] === now[i]) continue
-      data[start + i] = fate === 'old' ? before[i]! : fate === 'zero' ? 0 : garbage[i - sector]!
+      if (i < appendedFrom && before[i] === data[start + i]) continue
+      data[start + i] = fate === 'lost' ? before[i]! : fate === 'zeroed' ? 0 : garbage[i - sector]!
     }
   }
 }

@@ -10,8 +10,8 @@
  * - A change survives only together with all earlier ones of the names it touches: a file system that journals its folders keeps that
  *   order. Without it a rename could be lost and its source overwritten by a later file, so that the content would be under neither name.
  */
-import type { Random } from '../util/random.js'
 import { MemoryInode } from './memory_inode.js'
+import type { Survival } from './survival.js'
 
 /** A folder. */
 export class MemoryFolder {
@@ -90,8 +90,8 @@ export class MemoryTree {
   }
 
   /** The tree as a power loss leaves it, all of it durable. */
-  afterCrash(unsyncedPercent: number, random: Random): MemoryTree {
-    const survives = survivors(this.pending, () => random.below(100) < unsyncedPercent)
+  afterCrash(survival: Survival): MemoryTree {
+    const survives = survivors(this.pending, () => survival.keepsName())
     const names = new Map<MemoryFolder, Map<string, MemoryNode>>()
     const namesOf = (folder: MemoryFolder): Map<string, MemoryNode> => {
       const known = names.get(folder) ?? new Map(folder.durable)
@@ -105,7 +105,7 @@ export class MemoryTree {
     const copyOf = (node: MemoryNode): MemoryNode => {
       const known = copies.get(node)
       if (known !== undefined) return known
-      const copy = node instanceof MemoryInode ? node.afterCrash(unsyncedPercent, random) : new MemoryFolder()
+      const copy = node instanceof MemoryInode ? node.afterCrash(survival) : new MemoryFolder()
       copies.set(node, copy)
       if (node instanceof MemoryFolder && copy instanceof MemoryFolder) {
         for (const [name, child] of namesOf(node)) {

@@ -10,6 +10,7 @@
  *   the waiting thread would then read or write.
  * - Every failure leaves as a `StoreError` with the system's error as its cause.
  */
+import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   fdatasync,
@@ -233,6 +234,10 @@ class NodeVfs implements Vfs {
 
   realpathSync(path: string): string {
     return guarded('find', path, () => realpathSync(path))
+  }
+
+  randomBytes(count: number): Buffer {
+    return randomBytes(count)
   }
 
   processIdentity(): ProcessIdentity {

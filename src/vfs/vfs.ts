@@ -76,6 +76,8 @@ export interface Vfs {
   syncDir(path: string): Promise<void>
   /** The one absolute name of a file or folder that exists. */
   realpathSync(path: string): string
+  /** Random bytes, for names that must not come twice. A simulated disk with a seed gives the same ones again. */
+  randomBytes(count: number): Buffer
   /** Who the running process is, for the lock file. */
   processIdentity(): ProcessIdentity
   /** Whether the process that left `identity` in a lock file can still be running; `true` when in doubt. */

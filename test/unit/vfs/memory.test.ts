@@ -5,6 +5,7 @@ import { readFullySync, writeFullySync } from '../../../src/vfs/io.js'
 import type { MutationKind } from '../../../src/vfs/memory.js'
 import { memory } from '../../../src/vfs/memory.js'
 import type { MemoryVfs } from '../../../src/vfs/memory.js'
+import type { CrashOptions } from '../../../src/vfs/survival.js'
 import type { VfsFile } from '../../../src/vfs/vfs.js'
 
 const PAGE = 4096
@@ -225,6 +226,29 @@ describe('a power loss', () => {
     expect(vfs.isProcessAlive(other.processIdentity())).toBe(true)
     other.endProcess()
     expect(vfs.isProcessAlive(other.processIdentity())).toBe(false)
+  })
+
+  test('takes pages, lengths and names apart, where it is told what to take', () => {
+    const vfs = memory()
+    const file = create(vfs, '/a', Buffer.alloc(PAGE, 'o'))
+    file.syncSync()
+    vfs.syncDirSync('/')
+    append(file, Buffer.alloc(PAGE, 'n'))
+    create(vfs, '/b', 'new')
+    const left = (options: Partial<CrashOptions>): Record<string, string> =>
+      state(vfs.crashClone({ unsyncedPercent: 50, seed: 1, ...options }))
+    const old = 'o'.repeat(PAGE)
+    const all = { names: 'kept', lengths: 'kept' } as const
+    expect(left({ ...all, pages: 'kept' })).toEqual({ '/a': old + 'n'.repeat(PAGE), '/b': 'new' })
+    expect(left({ ...all, pages: 'zeroed' })).toEqual({ '/a': old + '\0'.repeat(PAGE), '/b': '\0\0\0' })
+    expect(left({ ...all, pages: 'lost' })).toEqual(left({ ...all, pages: 'zeroed' }))
+    expect(left({ names: 'kept', lengths: 'lost', pages: 'kept' })).toEqual({ '/a': old, '/b': '' })
+    expect(left({ names: 'lost', lengths: 'lost' })).toEqual({ '/a': old })
+    const garbage = left({ ...all, pages: 'garbage' })['/a']!
+    expect(garbage.slice(0, PAGE)).toBe(old)
+    expect(garbage.slice(PAGE)).not.toContain('nnnnnnnn')
+    const torn = Array.from({ length: 20 }, (_, seed) => left({ ...all, pages: 'torn', seed })['/a']!.slice(PAGE))
+    expect(torn.some((page) => page.includes('n'.repeat(SECTOR)) && page.includes('\0'.repeat(SECTOR)))).toBe(true)
   })
 
   test('repeats itself with the same seed', () => {
