@@ -76,6 +76,11 @@ export class History {
     return this.#operations[write] === operationCount ? write : undefined
   }
 
+  /** Operations up to and with write `n`. */
+  operationsAt(n: number): number {
+    return this.#operations[n]!
+  }
+
   /** The value of a key after write `n`. */
   valueAt(key: string, n: number): Value | undefined {
     if (n >= this.length) return this.state.get(key)
@@ -88,12 +93,17 @@ export class History {
   /** The state after write `n`. */
   stateAt(n: number): State {
     if (n >= this.length) return this.state
-    const state = new Map<string, Value>()
+    return new Map(this.entriesAt(n))
+  }
+
+  /** The state after write `n`, in the order of the store. */
+  entriesAt(n: number): [string, Value][] {
+    const entries: [string, Value][] = []
     for (const key of this.#sorted) {
       const value = this.valueAt(key, n)
-      if (value !== undefined) state.set(key, value)
+      if (value !== undefined) entries.push([key, value])
     }
-    return state
+    return entries
   }
 
   /** Forgets the writes after `n`: they were lost. */

@@ -1,11 +1,12 @@
 /** All disciplines, in the order of the summary. */
+import { crashPoints } from './crash_points.js'
 import { damage, SLICE_COUNT } from './damage.js'
 import type { Discipline } from './discipline.js'
 import { kills } from './kills.js'
 import { metamorphic } from './metamorphic.js'
 import type { Goals } from './tally.js'
 
-const ALL: readonly Discipline[] = [metamorphic, damage, kills]
+const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, kills]
 
 export const disciplines: ReadonlyMap<string, Discipline> = new Map(ALL.map((discipline) => [discipline.name, discipline]))
 

@@ -1,0 +1,212 @@
+/**
+ * Opens what a crash has left and compares it with what must be there.
+ *
+ * 1. The store is in the state after some write: no earlier than what was promised, no later than what was issued. Scans both ways, point
+ *    reads, a snapshot and the statistics agree on which.
+ * 2. The bytes reported as torn are those that are.
+ * 3. It takes writes; a durable one is there after another power loss.
+ * 4. After closing, the folder holds what the manifest names and nothing else, and no file is open.
+ * 5. Opened once more, it is as it was left.
+ * 6. For some: the same after a second crash, before each change that 1 to 4 make to the disk.
+ */
+import { type MemoryVfs, Store, type StoreOptions, type StoreStats } from '../../../src/index.js'
+import { expectEntries, expectValue, storeKey } from '../../support/history.js'
+import { TINY } from '../../support/options.js'
+import { expectTidy } from './tidiness.js'
+import type { Subject } from './subject.js'
+import { tornBytesOf } from './torn_bytes.js'
+
+/** A disk after a crash, and what must be on it. */
+export interface Branch {
+  readonly what: string
+  readonly subject: Subject
+  readonly vfs: MemoryVfs
+  /** The disk at the moment of the crash. */
+  readonly origin: MemoryVfs
+  /** Writes that must be there, and those that may. */
+  readonly least: number
+  readonly most: number
+  /** Whether all that is there has survived a power loss. */
+  readonly isDurable: boolean
+  /** Writes that a further power loss cannot take. */
+  readonly afterPowerLoss: number
+}
+
+/** Written after each recovery. */
+const AFTER_KEY = 'written after the crash'
+const AFTER_VALUE = 'here'
+
+/** Every so many recoveries something more is looked at. */
+const ASYNC_EVERY = 9
+const POWER_EVERY = 5
+const LEFT_EVERY = 4
+
+/** What a store should hold: the state after a write, and perhaps what was written after the crash. */
+interface Expected {
+  readonly write: number
+  readonly hasAfter: boolean
+}
+
+/** Fails unless the store on this disk is as it must be. `number` varies how it is opened and closed. Returns the openings. */
+export async function inspect(branch: Branch, number: number, isCutOff: boolean): Promise<number> {
+  const { vfs } = branch
+  vfs.capacityBytes = Infinity
+  const wrecks: Wreck[] = []
+  let promise: Expected | undefined
+  if (isCutOff)
+    vfs.onMutation = (index, kind, path) => wrecks.push({ disk: vfs.processKillClone(), what: `${index} (${kind} ${path})`, promise })
+  const isSync = number % 3 === 0
+  const store = await open(vfs, number)
+  const write = expectPrefix(store, branch)
+  if (number % ASYNC_EVERY !== 0) expectTornBytes(store.stats(), branch)
+  if (branch.isDurable) promise = { write, hasAfter: false }
+  const snapshot = store.snapshot()
+  store.putSync(AFTER_KEY, AFTER_VALUE, { sync: isSync })
+  if (isSync) promise = { write, hasAfter: true }
+  expectEntries('a snapshot', snapshot.scan({ keys: 'bytes' }).toArraySync(), branch.subject.history.entriesAt(write))
+  expectValue('what was written after the crash', store.getSync(AFTER_KEY), AFTER_VALUE)
+  snapshot.close()
+  let openings = 1
+  // A write that is durable takes along what was recovered before it.
+  if (isSync && number % POWER_EVERY === 0) {
+    expectLeft('a power loss after a durable write', vfs.crashClone({ unsyncedPercent: 0, seed: number }), branch, {
+      write,
+      hasAfter: true,
+    })
+    openings++
+  }
+  if (number % 2 === 0) store.closeSync()
+  else await store.close()
+  vfs.onMutation = undefined
+  expectTidy(vfs)
+  if (number % LEFT_EVERY === 0) {
+    expectLeft('the next opening', vfs, branch, { write, hasAfter: true })
+    openings++
+  }
+  for (const [i, wreck] of wrecks.entries()) openings += expectSecond(wreck, branch, write, number + i)
+  return openings
+}
+
+/** Where a recovery was cut off, and what had been promised by then. */
+interface Wreck {
+  readonly disk: MemoryVfs
+  readonly what: string
+  readonly promise: Expected | undefined
+}
+
+/** A crash during recovery: nothing is lost that the first one left, apart from what only a second power loss could take. */
+function expectSecond({ disk, what, promise }: Wreck, branch: Branch, write: number, number: number): number {
+  const durable = branch.isDurable ? write : branch.afterPowerLoss
+  const options = { seed: number, unsyncedPercent: number % 3 === 1 ? 0 : (number * 37) % 101 }
+  const isKill = number % 3 === 0
+  const name = `${isKill ? 'the process dies' : `the power fails, ${JSON.stringify(options)},`} again before change ${what} of the recovery`
+  const vfs = isKill ? disk : disk.crashClone(options)
+  const mustHaveAfter = promise?.hasAfter === true
+  const least = mustHaveAfter || isKill ? write : durable
+  const found = named(name, () => expectBetween(vfs, branch, least, write, mustHaveAfter))
+  if (number % LEFT_EVERY !== 0) return 1
+  named(`${name}, third opening`, () => expectLeft('the store', vfs, branch, found))
+  return 2
+}
+
+/** Fails unless the store is in a state from `least` to `most`, in the last one perhaps (or surely) with what was written after. */
+function expectBetween(vfs: MemoryVfs, { subject }: Branch, least: number, most: number, mustHaveAfter: boolean): Expected {
+  const store = Store.openSync(vfs, optionsOf(0))
+  const { history } = subject
+  const { sequence } = store.stats()
+  const hasAfter = sequence === history.operationsAt(most) + 1 && store.hasSync(AFTER_KEY)
+  const write = hasAfter ? most : history.writeAt(sequence)
+  if (write === undefined || write < least || write > most || (mustHaveAfter && !hasAfter)) {
+    throw new Error(`sequence ${sequence} is state ${write}${hasAfter ? ' and after' : ''}, expected ${least} to ${most}, ${mustHaveAfter}`)
+  }
+  expectState(store, subject, { write, hasAfter })
+  store.closeSync()
+  expectTidy(vfs)
+  return { write, hasAfter }
+}
+
+/** Fails unless the store is in exactly this state. */
+function expectLeft(what: string, vfs: MemoryVfs, { subject }: Branch, expected: Expected): void {
+  named(what, () => {
+    const store = Store.openSync(vfs, optionsOf(1))
+    expectState(store, subject, expected)
+    store.closeSync()
+  })
+}
+
+/** Fails unless the store is as it was after some write that it may be left at; returns which. */
+function expectPrefix(store: Store, { subject, least, most }: Branch): number {
+  const { sequence } = store.stats()
+  const write = subject.history.writeAt(sequence)
+  if (write === undefined) throw new Error(`sequence ${sequence} lies inside of a batch`)
+  if (write < least || write > most) throw new Error(`the store is in state ${write}, and should be in one from ${least} to ${most}`)
+  expectState(store, subject, { write, hasAfter: false })
+  return write
+}
+
+function expectState(store: Store, { history }: Subject, { write, hasAfter }: Expected): void {
+  const entries = history.entriesAt(write)
+  if (hasAfter) {
+    const place = entries.findIndex(([key]) => key > AFTER_KEY)
+    entries.splice(place < 0 ? entries.length : place, 0, [AFTER_KEY, AFTER_VALUE])
+  }
+  expectEntries('scan', store.scan({ keys: 'bytes' }).toArraySync(), entries)
+  const keys = history.sortedKeys
+  const values = store.getManySync(keys.map(keyBytes))
+  for (const [i, key] of keys.entries()) expectValue(`getMany ${JSON.stringify(key)}`, values[i], history.valueAt(key, write))
+  for (let i = write % 7; i < keys.length; i += 7) {
+    const wanted = history.valueAt(keys[i]!, write)
+    expectValue(`get ${JSON.stringify(keys[i])}`, store.getSync(keyBytes(keys[i]!)), wanted)
+    expectValue(`has ${JSON.stringify(keys[i])}`, store.hasSync(keyBytes(keys[i]!)), wanted !== undefined)
+  }
+  expectEntries('reverse scan', store.scan({ keys: 'bytes', reverse: true }).toArraySync(), entries.reverse())
+  expectStats(store.stats(), history.operationsAt(write) + (hasAfter ? 1 : 0), entries.length)
+}
+
+function expectStats(stats: StoreStats, sequence: number, entries: number): void {
+  if (stats.sequence !== sequence) throw new Error(`stats: sequence ${stats.sequence}, expected ${sequence}`)
+  let live = stats.memtable.keys + stats.immutableMemtables.keys
+  let tables = 0
+  for (const level of stats.levels) {
+    live += level.keys - level.tombstones
+    tables += level.tables
+  }
+  if (live < entries) throw new Error(`stats: ${live} entries where ${entries} are live`)
+  if (tables !== stats.tables.count) throw new Error(`stats: ${stats.tables.count} tables, ${tables} in the levels`)
+  if (stats.recovery.damagedBytes !== 0) throw new Error(`stats: ${stats.recovery.damagedBytes} bytes damaged where nothing was`)
+}
+
+function expectTornBytes({ recovery }: StoreStats, branch: Branch): void {
+  const torn = tornBytesOf(branch.origin, branch.vfs, branch.subject.inherited)
+  if (torn === undefined) return
+  if (recovery.tornBytes !== torn) throw new Error(`${recovery.tornBytes} bytes are reported torn, ${torn} are`)
+}
+
+async function open(vfs: MemoryVfs, number: number): Promise<Store> {
+  const options = optionsOf(number)
+  return number % ASYNC_EVERY === 0 ? Store.open(vfs, options) : Store.openSync(vfs, options)
+}
+
+/** Recovery does not depend on the options of the crashed store, so they change. */
+function optionsOf(number: number): StoreOptions {
+  return number % 4 === 3 ? { ...TINY, walSync: 'always', blockCacheSize: 0 } : { ...TINY, walSync: number % 4 === 1 ? 'none' : 'os' }
+}
+
+const encoded = new Map<string, Buffer>()
+
+function keyBytes(key: string): Buffer {
+  const known = encoded.get(key)
+  if (known !== undefined) return known
+  const bytes = storeKey(key)
+  if (encoded.size > 10_000) encoded.clear()
+  encoded.set(key, bytes)
+  return bytes
+}
+
+function named<T>(what: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
