@@ -7,8 +7,8 @@
  *   bytes, which alone are written as one piece.
  * - *lengths* of files: the old one, the new one or one in between. A length may arrive without the pages it makes room for, and pages
  *   without the length that shows them.
- * - *names*: creations, links, renames and unlinks that no sync of their folder has followed, each whole or not at all, in any selection but
- *   one: a change of a name arrives only with the earlier ones of that name (see `memory_tree.ts`).
+ * - *names*: creations, links, renames and unlinks that no sync of their folder has followed, each whole or not at all, in any selection
+ *   but one: a change of a name arrives only with the earlier ones of that name (see `memory_tree.ts`).
  *
  * What is not modelled: pages of one file that arrive in another, synced sectors that are harmed by writes next to them, and disks that
  * lie about syncs.

@@ -1,6 +1,6 @@
 /**
- * The quick form of the discipline `crash`: each workload once, with some of its crash points. `npm run test:long` looks at all of them, and
- * `npm run torture -- --only crash` at those of ever new seeds.
+ * The quick form of the discipline `crash`: each workload once, with some of its crash points. `npm run test:long` looks at all of them,
+ * and `npm run torture -- --only crash` at those of ever new seeds.
  */
 import { describe, expect, test } from 'vitest'
 import { IS_LONG, testSeed } from '../support/seed.js'

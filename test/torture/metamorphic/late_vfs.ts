@@ -107,6 +107,10 @@ export class LateVfs implements Vfs {
     return this.#inner.realpathSync(path)
   }
 
+  randomBytes(count: number): Buffer {
+    return this.#inner.randomBytes(count)
+  }
+
   processIdentity(): ProcessIdentity {
     return this.#inner.processIdentity()
   }
