@@ -2,11 +2,12 @@
 import { crashPoints } from './crash_points.js'
 import { damage, SLICE_COUNT } from './damage.js'
 import type { Discipline } from './discipline.js'
+import { fuzz } from './fuzz.js'
 import { kills } from './kills.js'
 import { metamorphic } from './metamorphic.js'
 import type { Goals } from './tally.js'
 
-const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, kills]
+const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, fuzz, kills]
 
 export const disciplines: ReadonlyMap<string, Discipline> = new Map(ALL.map((discipline) => [discipline.name, discipline]))
 
@@ -16,5 +17,6 @@ export const GOALS: Goals = {
   metamorphic: { operations: 2_000_000, 'option sets': 500 },
   // Rounds that follow each other go through the whole sweep.
   damage: { rounds: SLICE_COUNT },
+  fuzz: { 'decoder inputs': 500_000 },
   kill: { kills: 1000 },
 }
