@@ -1,6 +1,6 @@
 /**
- * Deliberate bugs, each as edits of the sources. `run.ts` puts them into a copy of the repository, one at a time, and sees which test of the
- * proving ground catches them.
+ * Deliberate bugs, each as edits of the sources. `run.ts` puts them into a copy of the repository, one at a time, and sees which test
+ * catches them.
  */
 
 /** One change of a source file. `find` occurs exactly once in it. */
@@ -100,8 +100,11 @@ const durability: readonly Mutant[] = [
   mutant(
     'logs are deleted before the manifest says that they are in tables',
     'src/store/engine.ts',
-    '    const version = yield* this.#manifest.append(edit)\n',
-    '    if (logNumber !== undefined) this.#manifest.files.dropLogsBelow(logNumber)\n    this.#manifest.files.deleteObsoleteSync()\n    const version = yield* this.#manifest.append(edit)\n',
+    '    const version = yield* this.manifest.append(edit)\n',
+    `    if (logNumber !== undefined) this.manifest.files.dropLogsBelow(logNumber)
+    this.manifest.files.deleteObsoleteSync()
+    const version = yield* this.manifest.append(edit)
+`,
   ),
   mutant(
     'the log of a memtable that is not a table yet is deleted',
@@ -122,7 +125,7 @@ const recovery: readonly Mutant[] = [
     'the checksum of a log record is not checked',
     'src/wal/format.ts',
     'return readUint32(buffer, start) === checksum32(buffer, start + 4, end, recordSeed(fileNumber, offset, salt))',
-    'return readUint32(buffer, start) === checksum32(buffer, start + 4, end, recordSeed(fileNumber, offset, salt)) || buffer.length > 0',
+    'checksum32(buffer, start + 4, end, recordSeed(fileNumber, offset, salt))\n  return buffer.length > 0',
   ),
   mutant(
     'damage before the end of a log is taken for a torn tail',
@@ -147,8 +150,8 @@ const recovery: readonly Mutant[] = [
   mutant(
     'the lock is not taken',
     RECOVERY,
-    'options.readOnly ? undefined : yield* lockTask(vfs, path)',
-    'options.readOnly || !isNew ? undefined : yield* lockTask(vfs, path)',
+    'const lock = yield* lockTask(vfs, path, options.clock)',
+    'const lock = isNew ? yield* lockTask(vfs, path, options.clock) : undefined',
   ),
   mutant(
     'a holder that lives is taken for dead',
@@ -169,7 +172,13 @@ const content: readonly Mutant[] = [
     'a batch is split in two records of the log',
     'src/store/writes.ts',
     '      const sync = isSync(options)\n      // Encoded',
-    '      const sync = isSync(options)\n      if (operations.length > 1) {\n        void this.batch(operations.slice(0, 1), options)\n        this.#queue.settle()\n        return this.batch(operations.slice(1), options)\n      }\n      // Encoded',
+    `      const sync = isSync(options)
+      if (operations.length > 1) {
+        void this.batch(operations.slice(0, 1), options)
+        this.#queue.settle()
+        return this.batch(operations.slice(1), options)
+      }
+      // Encoded`,
   ),
   mutant(
     'a tombstone is dropped though a deeper level holds the key',

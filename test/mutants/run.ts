@@ -1,6 +1,6 @@
 /**
- * Shows that the tests catch bugs: puts each deliberate bug of `mutants.ts` into a copy of the repository, runs the proving ground on it until
- * the first test fails, and writes down which one and after how long.
+ * Shows that the tests catch bugs: puts each deliberate bug of `mutants.ts` into a copy of the repository, runs the tests of the whole
+ * store on it until the first one fails, and writes down which and after how long.
  *
  * ```
  * npm run mutants                                all of them
@@ -8,8 +8,8 @@
  * npm run mutants -- --report docs/testing.md    and writes the table into the page
  * ```
  *
- * A run that hangs counts as caught after {@link LIMIT_SECONDS}: a test run that does not end is noticed. The exit code is 0 only when every
- * bug was caught, and the sources as they are pass.
+ * A run that hangs counts as caught after {@link LIMIT_SECONDS}: a test run that does not end is noticed. The exit code is 0 only when
+ * every bug was caught.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
