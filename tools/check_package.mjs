@@ -4,9 +4,11 @@
 //   node tools/check_package.mjs
 //
 // 1. packs it, 2. publint and attw on the tarball, 3. installs the tarball in an empty folder without optional packages and without install
-// scripts, and there imports and requires it, writes, reopens and reads. Prints a line a step; exits with 1 when one failed.
+// scripts, and there imports and requires it, writes, reopens and reads; 4. imports `varve/level` without the package that it needs, and
+// uses it with that package. Prints a line a step; exits with 1 when one failed. The folder is made in the folder for temporary files
+// (TMPDIR), above which there must be no node_modules.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -51,6 +53,20 @@ async function main(Store, dir) {
 }
 `
 
+const LEVEL = `
+import { VarveLevel } from 'varve/level'
+async function main() {
+  const first = new VarveLevel('./level', { valueEncoding: 'json' })
+  await first.put('answer', { number: 42 })
+  await first.close()
+  const second = new VarveLevel('./level', { valueEncoding: 'json', createIfMissing: false })
+  const found = JSON.stringify(await second.iterator().all())
+  await second.close()
+  if (found !== '[["answer",{"number":42}]]') throw new Error('read back ' + found)
+}
+`
+const abstractLevel = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).devDependencies['abstract-level']
+
 try {
   run('npm', ['run', '--silent', 'build'])
   run('npm', ['pack', '--silent', '--pack-destination', folder])
@@ -75,6 +91,20 @@ try {
   })
   step('import it there, write, reopen, read', () => run(process.execPath, ['import.mjs'], consumer))
   step('require it there, write, reopen, read', () => run(process.execPath, ['require.cjs'], consumer))
+  writeFileSync(join(consumer, 'level.mjs'), `${LEVEL}\nawait main()\n`)
+  step('varve/level names the package that it needs where that is missing', () => {
+    try {
+      run(process.execPath, ['level.mjs'], consumer)
+    } catch (error) {
+      if (/ERR_MODULE_NOT_FOUND/.test(error.stderr) && /'abstract-level' imported from .*level/.test(error.stderr)) return
+      throw error
+    }
+    throw new Error('it was imported without abstract-level')
+  })
+  step('with abstract-level beside it, it writes, reopens and reads', () => {
+    run('npm', ['install', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund', `abstract-level@${abstractLevel}`], consumer)
+    run(process.execPath, ['level.mjs'], consumer)
+  })
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
