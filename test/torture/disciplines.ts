@@ -5,9 +5,10 @@ import type { Discipline } from './discipline.js'
 import { fuzz } from './fuzz.js'
 import { kills } from './kills.js'
 import { metamorphic } from './metamorphic.js'
+import { resources } from './resources.js'
 import type { Goals } from './tally.js'
 
-const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, fuzz, kills]
+const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, fuzz, kills, resources]
 
 export const disciplines: ReadonlyMap<string, Discipline> = new Map(ALL.map((discipline) => [discipline.name, discipline]))
 
@@ -19,4 +20,5 @@ export const GOALS: Goals = {
   damage: { rounds: SLICE_COUNT },
   fuzz: { 'decoder inputs': 500_000 },
   kill: { kills: 1000 },
+  resources: { scans: 1_000_000, openings: 10_000 },
 }

@@ -18,8 +18,8 @@ const WRITES_PER_SECOND = 50
 const LOOKS = 6
 
 /**
- * Bounds for a live set of about forty memtables, which has one level between level 0 and the last. `write`: bytes written to log and tables
- * per byte of the user. `space`: bytes on disk per byte of live entries, logs and manifest included.
+ * Bounds for a live set of about forty memtables, which has one level between level 0 and the last. `write`: bytes written to log and
+ * tables per byte of the user. `space`: bytes on disk per byte of live entries, logs and manifest included.
  */
 export const CHURN_BOUNDS = { write: 11, space: 1.5 } as const
 
