@@ -44,9 +44,16 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, string>> = { read: 'r', create: 'wx+
 
 const isWindows = process.platform === 'win32'
 
+/**
+ * A file. The system reports a failed write-back once for each opening of it, to whichever sync asks first. So that no sync takes the error
+ * away from another one, those in the pool have a descriptor of their own, and go one after the other.
+ */
 class NodeFile implements VfsFile {
   readonly path: string
   private readonly fd: number
+  /** For syncs in the pool, once there was one. */
+  private poolFd: number | undefined
+  private poolSync: Promise<void> | undefined
   private isClosed = false
   private pending = 0
 
@@ -93,7 +100,20 @@ class NodeFile implements VfsFile {
   }
 
   sync(): Promise<void> {
-    return this.inPool('sync', (done) => fdatasync(this.fd, done))
+    const before = this.poolSync
+    const sync: Promise<void> = this.inPool('sync', (done) => {
+      // Opened before the error that it is to see.
+      this.poolFd ??= this.openAgain()
+      const fd = this.poolFd
+      if (before === undefined) fdatasync(fd, done)
+      else before.then(() => fdatasync(fd, done), done)
+    })
+    this.poolSync = sync
+    const end = (): void => {
+      if (this.poolSync === sync) this.poolSync = undefined
+    }
+    sync.then(end, end)
+    return sync
   }
 
   sizeSync(): number {
@@ -142,8 +162,20 @@ class NodeFile implements VfsFile {
     })
   }
 
+  private openAgain(): number {
+    try {
+      return openSync(this.path, 'r+')
+    } catch (error) {
+      // The name is gone, or descriptors are short: the one there is has to do.
+      const code = systemCode(error)
+      if (code === 'ENOENT' || code === 'EMFILE' || code === 'ENFILE' || code === 'EACCES') return this.fd
+      throw error
+    }
+  }
+
   private closeDescriptor(): void {
     try {
+      if (this.poolFd !== undefined && this.poolFd !== this.fd) closeSync(this.poolFd)
       closeSync(this.fd)
     } catch (error) {
       throw ioError(error, 'close', this.path)

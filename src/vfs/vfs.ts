@@ -32,7 +32,7 @@ export interface VfsFile {
   write(source: Uint8Array, sourceOffset: number, length: number, position: number): Promise<number>
   /** Makes the content durable (`fdatasync`). */
   syncSync(): void
-  /** As `syncSync`, through the thread pool. */
+  /** As `syncSync`, through the thread pool. When it fails, every other sync of this file that was under way meanwhile fails too. */
   sync(): Promise<void>
   /** Its length. */
   sizeSync(): number
