@@ -1,6 +1,6 @@
 /**
- * A failed write-back is reported by the system once for each opening of a file. A sync that overlaps the one that is told must not succeed,
- * or it would acknowledge what is not on the disk.
+ * A failed write-back is reported by the system once for each opening of a file. A sync that overlaps the one that is told must not
+ * succeed, or it would acknowledge what is not on the disk.
  */
 import { expect, test, vi } from 'vitest'
 import { LogWriter } from '../../src/wal/writer.js'
