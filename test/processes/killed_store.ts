@@ -144,7 +144,7 @@ function report(error: unknown): void {
 async function obey(orders: Orders): Promise<void> {
   const { ending, options, dir } = orders
   const point = ending.kind === 'point' ? ending : undefined
-  if (point !== undefined && !point.isAtClose) {
+  if (point?.since === 'start') {
     process.env[KILL_POINT_VARIABLE] = JSON.stringify(point.point)
     armKillPoint(point.point)
   }
@@ -156,9 +156,14 @@ async function obey(orders: Orders): Promise<void> {
   progress.note('isOpen', 1)
   process.send?.('open')
   await new KilledProcess(orders, store, progress).write()
-  if (point?.isAtClose === true) armKillPoint(point.point)
+  if (point?.since === 'close') armKillPoint(point.point)
   if (ending.kind === 'close on the spot') store.closeSync()
   else await store.close()
+  if (point?.since === 'destroy') {
+    armKillPoint(point.point)
+    progress.note('destroying', 1)
+    await Store.destroy(dir)
+  }
   // Nothing of the store keeps the process from ending by itself.
   process.removeAllListeners('disconnect')
   process.disconnect()

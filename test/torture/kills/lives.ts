@@ -5,13 +5,15 @@
  * After each kill, whatever the moment:
  * - the store is as it was after one of the writes that may be the last one kept, and all ways to read it agree on that;
  * - nothing that an acknowledgement promised to keep is missing;
+ * - `Store.verify` finds nothing wrong;
  * - a process that opens it finds it unlocked, and leaves nothing behind of what its predecessor was doing.
  *
  * Method: RocksDB's `db_crashtest.py` with `expected_state` and `--kill_random_test`.
  */
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Store, type StoreOptions, type Value } from '../../../src/index.js'
+import { Store, StoreError, type StoreOptions, type Value } from '../../../src/index.js'
 import { Random } from '../../../src/util/random.js'
 import { WORKER_URL } from '../../support/options.js'
 import type { Round } from '../discipline.js'
@@ -61,7 +63,8 @@ class Lives {
       const end = await endOf(child, orders)
       const progress = readProgress(orders.progressPath)
       this.#count(orders.ending, end, progress)
-      const isClosed = end.code === 0 && orders.ending.kind !== 'exit'
+      const isClosed = (end.code === 0 && orders.ending.kind !== 'exit') || progress.isDestroying
+      if (progress.isDestroying && !(await this.#isWhole())) return await this.#finishDestroying()
       if (!this.#isMade && !progress.isOpen) return await this.#maybeMade(orders, progress)
       this.#isMade = true
       await this.#judge(candidates(this.#state, orders, progress, isClosed))
@@ -108,9 +111,30 @@ class Lives {
     await store.close()
   }
 
+  /** Whether a store that was being destroyed is still there. */
+  async #isWhole(): Promise<boolean> {
+    try {
+      await (await Store.open(this.#dir, { readOnly: true })).close()
+      return true
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'ERR_NOT_A_STORE') return false
+      throw error
+    }
+  }
+
+  /** What is left says that it is no store, and goes when it is destroyed again. */
+  async #finishDestroying(): Promise<void> {
+    await Store.destroy(this.#dir)
+    if (existsSync(this.#dir)) throw new Error(`a destroyed store leaves ${readdirSync(this.#dir).join(' ')}`)
+    this.#state = new Map()
+    this.#isMade = false
+  }
+
   /** Mostly by reading only, so that the next process has to mend what the last one left. */
   async #judge(expected: Candidates): Promise<void> {
     const options = this.#options()
+    const { ok, problems } = await Store.verify(this.#dir)
+    if (!ok) throw new Error(`verify finds ${problems.map(({ message }) => message).join('; ')}`)
     const isWritable = this.#random.chance(0.25)
     const store = await Store.open(this.#dir, { ...options, readOnly: !isWritable })
     try {

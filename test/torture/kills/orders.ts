@@ -7,8 +7,8 @@ import type { KillOperation, KillPoint } from './kill_point.js'
 export type Ending =
   /** By its parent, once so many writes were issued. */
   | { readonly kind: 'killed' | 'terminated'; readonly issued: number }
-  /** By itself at a file operation, which counts from its start, or from when it closes the store. */
-  | { readonly kind: 'point'; readonly point: KillPoint; readonly isAtClose: boolean; readonly name: string }
+  /** By itself at a file operation, which counts from its start, from when it closes the store, or from when it destroys it after that. */
+  | { readonly kind: 'point'; readonly point: KillPoint; readonly since: 'start' | 'close' | 'destroy'; readonly name: string }
   /** In the middle of a write. */
   | { readonly kind: 'exit' | 'uncaught'; readonly issued: number }
   /** After all of its writes. */
@@ -52,7 +52,7 @@ interface PointKind {
   /** Most likely there are so many. */
   readonly nthMax: number
   readonly isInJobs?: boolean
-  readonly isAtClose?: boolean
+  readonly since?: 'close' | 'destroy'
 }
 
 /** Places where dying is told apart from dying elsewhere. */
@@ -72,7 +72,8 @@ const POINTS: readonly PointKind[] = [
   { name: 'manifest roll-over', names: '^CURRENT', nthMax: 5 },
   { name: 'manifest deletion', operations: ['unlink'], names: '^MANIFEST', nthMax: 2 },
   { name: 'any', nthMax: 1500 },
-  { name: 'close', nthMax: 8, isAtClose: true },
+  { name: 'close', nthMax: 8, since: 'close' },
+  { name: 'destroying', nthMax: 16, since: 'destroy' },
 ]
 
 /** A way to end. */
@@ -84,7 +85,7 @@ export function randomEnding(random: Random, threads: number, writes: number): E
   if (n < 33) return { kind: 'exit', issued }
   if (n < 37) return { kind: 'uncaught', issued }
   if (n < 40) return { kind: random.pick(['close', 'close on the spot']) }
-  const { name, operations, names, nthMax, isInJobs = false, isAtClose = false } = random.pick(POINTS)
+  const { name, operations, names, nthMax, isInJobs = false, since = 'start' } = random.pick(POINTS)
   const point: KillPoint = {
     thread: isInJobs && threads > 0 ? 'worker' : 'main',
     nth: 1 + random.below(nthMax),
@@ -92,5 +93,5 @@ export function randomEnding(random: Random, threads: number, writes: number): E
     ...(operations === undefined ? {} : { operations }),
     ...(names === undefined ? {} : { names }),
   }
-  return { kind: 'point', point, isAtClose, name }
+  return { kind: 'point', point, since, name }
 }

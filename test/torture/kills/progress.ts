@@ -14,9 +14,11 @@ export interface Progress {
   readonly issued: number
   readonly acknowledged: number
   readonly synced: number
+  /** Whether it had closed the store, and began to destroy it. */
+  readonly isDestroying: boolean
 }
 
-const FIELDS = ['issued', 'acknowledged', 'synced', 'isOpen'] as const
+const FIELDS = ['issued', 'acknowledged', 'synced', 'isOpen', 'destroying'] as const
 
 /** Makes the file. */
 export function createProgress(path: string): void {
@@ -26,14 +28,15 @@ export function createProgress(path: string): void {
 /** What the file says. */
 export function readProgress(path: string): Progress {
   const fields = readFileSync(path)
-  const [issued, acknowledged, synced, isOpen] = FIELDS.map((_, i) => fields.readUInt32LE(4 * i)) as [number, number, number, number]
-  return { issued, acknowledged, synced, isOpen: isOpen !== 0 }
+  const numbers = FIELDS.map((_, i) => fields.readUInt32LE(4 * i)) as [number, number, number, number, number]
+  const [issued, acknowledged, synced, isOpen, destroying] = numbers
+  return { issued, acknowledged, synced, isOpen: isOpen !== 0, isDestroying: destroying !== 0 }
 }
 
 /** The process's end of the file. Numbers only grow. */
 export class ProgressWriter {
   readonly #file: number
-  readonly #noted = [0, 0, 0, 0]
+  readonly #noted = FIELDS.map(() => 0)
   readonly #bytes = Buffer.alloc(4)
 
   constructor(path: string) {
