@@ -25,7 +25,7 @@ import { CURRENT_NAME, manifestFileName, type ParsedFileName, parseFileName } fr
 import { type ManifestContent, readManifest } from '../version/manifest_reader.js'
 import { joinPath } from '../vfs/io.js'
 import { placeOf, type StoreLocation } from '../vfs/location.js'
-import { lockHolderSync } from '../vfs/lock.js'
+import { LOCK_FILE_NAME, lockHolderSync } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { logFileName } from '../wal/format.js'
 import type { LogRecoveryReport } from '../wal/reader.js'
@@ -99,7 +99,7 @@ class Verification {
   readonly #vfs: Vfs
   readonly #dir: string
   readonly #startMs = systemClock.nowMs()
-  readonly #isInUse: boolean
+  #isInUse = false
   readonly #files = new Map<string, VerifiedFile>()
   readonly #contradictions: VerifyProblem[] = []
   readonly #levels = new Map<number, VerifiedLevel>()
@@ -112,11 +112,11 @@ class Verification {
   constructor(vfs: Vfs, dir: string) {
     this.#vfs = vfs
     this.#dir = dir
-    this.#isInUse = lockHolderSync(vfs, dir) !== undefined
   }
 
   *run(): Task<VerifyReport> {
     this.#list()
+    this.#lookAtLock()
     const content = yield* this.#readManifest()
     if (content === undefined) yield* this.#checkOneByOne()
     else yield* this.#checkAll(content)
@@ -144,10 +144,22 @@ class Verification {
     for (const name of this.#vfs.readdirSync(this.#dir)) {
       const stat = this.#vfs.statSync(joinPath(this.#dir, name))
       if (stat === undefined) continue
-      const parsed = stat.isFile ? parseFileName(name) : undefined
+      const named = parseFileName(name)
+      // A folder is none of ours, but opening takes whatever has the name of a log for one.
+      const parsed = stat.isFile || named?.kind === 'log' ? named : undefined
       const kind = kindOf(parsed)
       const state = kind === 'foreign' ? 'foreign' : kind === 'lock' ? 'ok' : 'orphaned'
       this.#files.set(name, { name, kind, bytes: stat.isFile ? stat.sizeBytes : 0, state, tornBytes: 0, error: undefined })
+    }
+  }
+
+  #lookAtLock(): void {
+    try {
+      this.#isInUse = lockHolderSync(this.#vfs, this.#dir) !== undefined
+    } catch (error) {
+      this.#fail(LOCK_FILE_NAME, 'lock', error)
+      // In doubt there is a holder.
+      this.#isInUse = true
     }
   }
 

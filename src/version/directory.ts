@@ -1,6 +1,7 @@
 /**
  * What a folder is, before and after a store is opened in it.
  */
+import { StoreError } from '../util/errors.js'
 import { joinPath, readFileSync } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { decodeCurrent, readCurrentSync } from './current_file.js'
@@ -39,11 +40,21 @@ export function inspectDirectory(vfs: Vfs, dir: string): DirectoryKind {
 
 /** LevelDB and its kin have the same file names; their `CURRENT` is our first line alone, and their manifest starts otherwise. */
 function isOtherEngine(vfs: Vfs, dir: string, names: readonly string[]): boolean {
-  const content = readCurrentSync(vfs, dir)
+  const content = readCurrentIfPossible(vfs, dir)
   if (content === undefined || decodeCurrent(content) !== undefined) return false
   const name = content.toString('latin1').trimEnd()
   if (parseFileName(name)?.kind !== 'manifest' || !names.includes(name)) return false
   return !hasManifestMagic(readFileSync(vfs, joinPath(dir, name), 8))
+}
+
+/** What cannot be read may be ours: whoever needs it meets the error. */
+function readCurrentIfPossible(vfs: Vfs, dir: string): Buffer | undefined {
+  try {
+    return readCurrentSync(vfs, dir)
+  } catch (error) {
+    if (error instanceof StoreError) return undefined
+    throw error
+  }
 }
 
 /** The files of a folder that carry numbers. */

@@ -2,8 +2,8 @@
  * What damaged files have shown. Each test is the smallest case.
  */
 import { expect, test } from 'vitest'
-import { memory } from '../../src/index.js'
-import { entriesOf, openStore, TINY } from '../support/stores.js'
+import { FaultVfs, memory, type MemoryVfs, Store } from '../../src/index.js'
+import { DIR, entriesOf, failure, openStore, TINY } from '../support/stores.js'
 
 test('salvage keeps a log whole that lies behind a damaged one', async () => {
   const disk = memory()
@@ -25,4 +25,32 @@ test('salvage keeps a log whole that lies behind a damaged one', async () => {
     ['a', 1],
     ['c', 3],
   ])
+})
+
+/** A disk with a store whose log holds a write. */
+async function closedStore(): Promise<MemoryVfs> {
+  const disk = memory()
+  const store = await openStore(disk)
+  await store.put('a', 1)
+  await store.close()
+  return disk
+}
+
+test('verify reports a folder that has the name of a log, which opening trips over', async () => {
+  const disk = await closedStore()
+  disk.mkdirSync(`${DIR}/000700.log`)
+  expect(failure(() => Store.openSync(disk, TINY)).code).toBe('ERR_IO')
+  const { ok, problems } = await Store.verify(disk)
+  expect(ok).toBe(false)
+  expect(problems[0]).toMatchObject({ file: '000700.log', code: 'ERR_IO' })
+})
+
+test.each(['CURRENT', 'LOCK'])('verify reports that %s cannot be read, instead of failing', async (name) => {
+  const disk = await closedStore()
+  disk.writeFile(`${DIR}/LOCK`, Buffer.from('{}'))
+  const vfs = new FaultVfs(disk)
+  vfs.addRule({ operation: 'open', path: name, error: 'EACCES', times: Infinity })
+  const { ok, problems } = await Store.verify(vfs)
+  expect(ok).toBe(false)
+  expect(problems[0]).toMatchObject({ file: name, code: 'ERR_IO' })
 })
