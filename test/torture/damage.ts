@@ -16,7 +16,7 @@
  * | `salvage` | each flip in a log that is damage, with `recovery: 'salvage'` |
  */
 import { Random } from '../../src/util/random.js'
-import { type DamageCase, examineFully, examineSalvage, examineSync, type Outcome } from './damage/examination.js'
+import { type DamageCase, examineByVerifying, examineFully, examineSalvage, examineSync, type Outcome } from './damage/examination.js'
 import { fileCases, misdirectedReads, readsOf } from './damage/files.js'
 import { bitCount, byteCount, flipCase, randomCase, truncationCase } from './damage/flips.js'
 import { makeSpecimens, type FileKind, type Specimen, type SpecimenFile } from './damage/specimen.js'
@@ -95,7 +95,8 @@ class Sweep {
 
   async #flip(damage: DamageCase, index: number): Promise<void> {
     // What a flip in a table does shows in reading. One flip of each byte goes through the whole life of a store.
-    await this.#examine('flips', damage, () => examineSync(damage, { readOnly: damage.kind === 'table' }))
+    const outcome = await this.#examine('flips', damage, () => examineSync(damage, { readOnly: damage.kind === 'table' }))
+    await this.#verify(damage, () => examineByVerifying(damage, outcome))
     if ((index & 7) === (index >>> 3) % 8) await this.#verify(damage, () => examineFully(damage))
     if (damage.salvaged === undefined) return
     await this.#examine('salvage', damage, () => {
@@ -105,12 +106,13 @@ class Sweep {
   }
 
   async #both(section: Section, damage: DamageCase): Promise<void> {
-    await this.#examine(section, damage, () => examineFully(damage))
+    const outcome = await this.#examine(section, damage, () => examineFully(damage))
+    if (section !== 'reads') await this.#verify(damage, () => examineByVerifying(damage, outcome))
     await this.#verify(damage, () => examineSync(damage, { readOnly: true }))
     if (damage.salvaged !== undefined) await this.#verify(damage, () => examineSalvage(damage, damage.salvaged!))
   }
 
-  async #examine(section: Section, damage: DamageCase, examine: () => Outcome | Promise<Outcome>): Promise<void> {
+  async #examine(section: Section, damage: DamageCase, examine: () => Outcome | Promise<Outcome>): Promise<Outcome> {
     let outcome: Outcome | undefined
     await this.#verify(damage, async () => {
       outcome = await examine()
@@ -119,6 +121,7 @@ class Sweep {
     const tally = (kinds[damage.kind] ??= { tried: 0, detected: 0, harmless: 0, harmlessTail: 0, unseenTail: 0 })
     tally.tried++
     tally[FIELDS[outcome!]]++
+    return outcome!
   }
 
   async #verify(damage: DamageCase, examine: () => unknown): Promise<void> {

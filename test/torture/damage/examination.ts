@@ -13,10 +13,10 @@
  * Everything else is a violation: wrong data, keys missing without an error, an error of another kind, a file handle left open, more
  * memory than the bound, a good file deleted.
  */
-import { type Key, type MemoryVfs, Store, type StoreOptions, type Vfs } from '../../../src/index.js'
+import { type Key, type MemoryVfs, Store, StoreError, type StoreOptions, type VerifyReport, type Vfs } from '../../../src/index.js'
 import type { State } from '../../support/history.js'
 import { allocationOf } from './allocation.js'
-import { type FileKind, type Specimen, SPECIMEN_OPTIONS } from './specimen.js'
+import { DIR, type FileKind, type Specimen, SPECIMEN_OPTIONS } from './specimen.js'
 import { Violation, Witness } from './witness.js'
 
 /** What became of a damage. */
@@ -106,6 +106,46 @@ export async function examineFully(damage: DamageCase, options: StoreOptions = {
 /** Opens with `recovery: 'salvage'` what cannot be opened otherwise: all that is not damaged is there, and stays. */
 export function examineSalvage(damage: DamageCase, salvaged: State): void {
   examineSync({ ...damage, states: [salvaged], demand: 'right' }, { recovery: 'salvage' })
+}
+
+/**
+ * Verifies a damaged store, and holds the report against what came of opening it: what was detected must be in the report, and what must
+ * not fail is no damage. Verifying itself never fails and changes nothing.
+ */
+export async function examineByVerifying(damage: DamageCase, outcome: Outcome): Promise<void> {
+  const disk = damage.specimen.disk.processKillClone()
+  const vfs = damage.apply(disk)
+  const before = contents(disk)
+  const report = await reportOf(vfs)
+  if (contents(disk) !== before) throw new Violation('verifying has changed a file')
+  if (disk.openHandleCount !== 0) throw new Violation(`verifying has left ${disk.openHandleCount} files open`)
+  if (report === undefined) {
+    if (damage.demand === 'right') throw new Violation('verifying says that this is no store')
+    return
+  }
+  const what = report.problems.map(({ file, message }) => `${file}: ${message}`).join(', ')
+  if (report.ok !== (report.problems.length === 0)) throw new Violation('a report contradicts itself')
+  if (outcome === 'detected' && damage.demand === 'error' && report.ok) throw new Violation('verifying has seen nothing')
+  if (damage.demand === 'right' && !report.ok) throw new Violation(`verifying calls this damage: ${what}`)
+  const name = damage.named?.slice(DIR.length + 1)
+  if (!report.ok && name !== undefined && report.problems.every(({ file }) => file !== name))
+    throw new Violation(`verifying blames ${what}`)
+}
+
+async function reportOf(vfs: Vfs): Promise<VerifyReport | undefined> {
+  try {
+    return await Store.verify(vfs)
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'ERR_NOT_A_STORE') return undefined
+    throw new Violation(`verifying ended with ${String(error)}`, { cause: error })
+  }
+}
+
+function contents(disk: MemoryVfs): string {
+  return disk
+    .files()
+    .map((path) => `${path} ${disk.readFile(path).toString('latin1')}`)
+    .join()
 }
 
 function openSync(witness: Witness, vfs: Vfs, options: StoreOptions): Store<Key> | undefined {
