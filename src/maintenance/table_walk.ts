@@ -23,7 +23,7 @@ import type { TableMeta } from '../sstable/table_meta.js'
 import { allocateTail, parseTail, type TableTail } from '../sstable/table_tail.js'
 import { corruption, type StoreError } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
-import { readFully, readFullySync } from '../vfs/io.js'
+import { closeQuietly, readFully, readFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 
 /** Blocks are read together up to this length. */
@@ -77,7 +77,7 @@ export class TableWalk extends BlockCursor {
       return walk
     } finally {
       // Not `catch`, which is passed over when the task is ended while it reads.
-      if (walk === undefined) file.closeSync()
+      if (walk === undefined) closeQuietly(file)
     }
   }
 
@@ -133,7 +133,7 @@ export class TableWalk extends BlockCursor {
 
   /** Closes the file. */
   close(): void {
-    this.file.closeSync()
+    closeQuietly(this.file)
   }
 
   private blockOf(index: number): Buffer {

@@ -23,7 +23,7 @@ import { currentManifestSync } from '../version/current_file.js'
 import { inspectDirectory } from '../version/directory.js'
 import { CURRENT_NAME, manifestFileName, type ParsedFileName, parseFileName } from '../version/file_names.js'
 import { type ManifestContent, readManifest } from '../version/manifest_reader.js'
-import { joinPath } from '../vfs/io.js'
+import { closeQuietly, joinPath } from '../vfs/io.js'
 import { placeOf, type StoreLocation } from '../vfs/location.js'
 import { LOCK_FILE_NAME, lockHolderSync } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
@@ -322,7 +322,7 @@ function* readManifestFile(vfs: Vfs, dir: string, manifestNumber: number): Task<
   try {
     return yield* readManifest(file, manifestNumber)
   } finally {
-    file.closeSync()
+    closeQuietly(file)
   }
 }
 
@@ -331,7 +331,7 @@ function describeTable(vfs: Vfs, path: string, fileNumber: number): TableMeta {
   try {
     return readTableMetaSync(file, fileNumber)
   } finally {
-    file.closeSync()
+    closeQuietly(file)
   }
 }
 

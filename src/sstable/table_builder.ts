@@ -20,7 +20,7 @@ import { hashKey } from '../codec/hash.js'
 import { KEY_BYTES_MAX, KIND_DELETE, KIND_MAX, VALUE_BYTES_MAX } from '../codec/internal_key.js'
 import { assert } from '../util/assert.js'
 import { type Task, step } from '../util/task.js'
-import { syncStep, writeFullySync } from '../vfs/io.js'
+import { closeQuietly, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { BlockIndexBuilder } from './block_index.js'
 import { BloomFilterBuilder } from './bloom_filter.js'
@@ -149,7 +149,7 @@ export class TableBuilder {
     this.flushBuffer()
     const file = this.openFile()
     yield* step(syncStep(file))
-    file.closeSync()
+    closeQuietly(file)
     this.state = 'finished'
     return { fileNumber: this.fileNumber, fileBytes, tailOffset, ...shared }
   }
@@ -159,7 +159,7 @@ export class TableBuilder {
     if (this.state === 'abandoned') return
     this.state = 'abandoned'
     if (this.file === undefined) return
-    this.file.closeSync()
+    closeQuietly(this.file)
     this.vfs.unlinkSync(this.path)
   }
 

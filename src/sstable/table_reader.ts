@@ -19,7 +19,7 @@ import { TRAILER_BYTES, readTrailerSequence } from '../codec/internal_key.js'
 import { readVarint, varintEnd } from '../codec/varint.js'
 import { assert } from '../util/assert.js'
 import { corruption, systemCode } from '../util/errors.js'
-import { readFully, readFullySync } from '../vfs/io.js'
+import { closeQuietly, readFully, readFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import type { BlockIndex } from './block_index.js'
 import type { BloomFilter } from './bloom_filter.js'
@@ -98,7 +98,7 @@ export class TableReader implements BlockSource {
       reader.attach(file)
       return reader
     } catch (error) {
-      file.closeSync()
+      closeQuietly(file)
       throw error
     }
   }
@@ -113,7 +113,7 @@ export class TableReader implements BlockSource {
       reader.attach(file)
       return reader
     } catch (error) {
-      file.closeSync()
+      closeQuietly(file)
       throw error
     }
   }
@@ -181,7 +181,7 @@ export class TableReader implements BlockSource {
   release(): void {
     assert(this.references > 0, 'a table is released only as often as it was referenced')
     if (--this.references > 0) return
-    this.file?.closeSync()
+    if (this.file !== undefined) closeQuietly(this.file)
     this.file = undefined
     this.resultData = NOTHING
     if (this.cache === undefined) return
@@ -226,7 +226,7 @@ export class TableReader implements BlockSource {
       const bytesRead = readTimedSync(file, frame, length, offset, this.stats)
       return this.accept(index, frame, length, bytesRead, context)
     } finally {
-      if (this.file === undefined) file.closeSync()
+      if (this.file === undefined) closeQuietly(file)
     }
   }
 

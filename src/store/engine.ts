@@ -192,7 +192,7 @@ export class Engine implements CommitHost {
     if (active.memtable.hasRoomFor(arenaBytes)) return true
     if (active.memtable.entryCount > 0 && !this.pressure.mayFreeze()) {
       this.shortage.retry(false)
-      this.#refuseIfShort()
+      this.shortage.checkRoomMayCome()
       this.scheduler!.poke()
       return false
     }
@@ -201,7 +201,7 @@ export class Engine implements CommitHost {
   }
 
   waitForRoomSync(): void {
-    this.#refuseIfShort()
+    this.shortage.checkRoomMayCome()
     this.scheduler!.progressSync()
     if (this.#failure !== undefined) throw this.#failure
   }
@@ -440,17 +440,13 @@ export class Engine implements CommitHost {
     if (mustFlush && this.memtables.active.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
     const recovered = mustFlush ? this.memtables.slots.slice(1) : []
     const isLeft = (): boolean => recovered.some((slot) => this.memtables.slots.includes(slot))
-    this.logs.setFloor(new RecoveredFloor(scheduler, this.shortage, this.options.clock, this.#keepAlive, isLeft))
+    this.logs.setFloor(
+      new RecoveredFloor(scheduler, this.shortage, this.options.clock, this.#keepAlive, isLeft, () => this.#state !== 'open'),
+    )
     this.#updatePressure()
     scheduler.poke()
     // What an earlier process left to be cleaned up is cleaned up, though nobody writes.
     this.idle.touch()
-  }
-
-  /** Nobody waits for background work that waits itself. */
-  #refuseIfShort(): void {
-    const { refusal } = this.shortage
-    if (refusal !== undefined) throw refusal
   }
 
   /** Freezes the active memtable and begins another, with its own log. */
@@ -488,7 +484,11 @@ export class Engine implements CommitHost {
     const { memtable } = this.memtables.active
     // Tombstones give nothing back while they sit in memory.
     if (memtable.deletionCount * 4 > memtable.entryCount && this.visibleSequence === this.queue.lastSequence) {
-      this.#roll(this.options.memtableSize)
+      try {
+        this.#roll(this.options.memtableSize)
+      } catch {
+        // The log could not be written: whoever has to know was told, and this is nobody's call.
+      }
     }
     this.scheduler!.poke()
   }

@@ -14,14 +14,26 @@ export class RecoveredFloor implements DurableFloor {
   readonly #clock: Clock
   readonly #keepAlive: KeepAlive
   readonly #isLeft: () => boolean
+  readonly #isClosing: () => boolean
 
-  /** @param isLeft whether a recovered memtable is no table yet */
-  constructor(scheduler: Scheduler, shortage: Shortage, clock: Clock, keepAlive: KeepAlive, isLeft: () => boolean) {
+  /**
+   * @param isLeft whether a recovered memtable is no table yet
+   * @param isClosing whether the store closes, which does not wait for somebody to free space
+   */
+  constructor(
+    scheduler: Scheduler,
+    shortage: Shortage,
+    clock: Clock,
+    keepAlive: KeepAlive,
+    isLeft: () => boolean,
+    isClosing: () => boolean,
+  ) {
     this.#scheduler = scheduler
     this.#shortage = shortage
     this.#clock = clock
     this.#keepAlive = keepAlive
     this.#isLeft = isLeft
+    this.#isClosing = isClosing
   }
 
   /** The worker does not keep the process alive, and nothing else may be going on: so this does. */
@@ -41,7 +53,7 @@ export class RecoveredFloor implements DurableFloor {
         await this.#scheduler.flushed()
       } catch (error) {
         // A full disk is waited out: what waits for this was written, and cannot be taken back.
-        if (!this.#shortage.areJobsShort) throw error
+        if (!this.#shortage.areJobsShort || this.#isClosing()) throw error
         await new Promise<void>((resolve) => this.#clock.delay(RETRY_MS, resolve))
       }
     }

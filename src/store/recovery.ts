@@ -90,7 +90,11 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
     return yield* assemble(path, options, lock, manifest, recovered.logNumbers)
   } catch (error) {
     manifest?.closeSync()
-    lock.releaseSync()
+    try {
+      lock.releaseSync()
+    } catch {
+      // What opening failed with is what counts. A lock that could not be deleted is known to be free.
+    }
     throw error
   }
 }
@@ -110,7 +114,14 @@ function* openReadOnlyTask(path: string, options: ResolvedOptions): Task<Engine>
     } catch (error) {
       failure = error
     }
-    if (manifestStamp(options.vfs, path) === before) {
+    let isUnchanged: boolean
+    try {
+      isUnchanged = manifestStamp(options.vfs, path) === before
+    } catch (error) {
+      engine?.closeSync()
+      throw failure ?? error
+    }
+    if (isUnchanged) {
       if (engine === undefined) throw failure
       return engine
     }

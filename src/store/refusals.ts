@@ -14,8 +14,11 @@ export function readOnly(): StoreError {
 }
 
 /** Background work has no room on the disk. */
-export function diskFull(path: string): StoreError {
-  return new StoreError('ERR_DISK_FULL', `no space left in ${path}: free some space; reads go on and writes resume by themselves`, { path })
+export function diskFull(path: string, cause: StoreError): StoreError {
+  return new StoreError('ERR_DISK_FULL', `no space left in ${path}: free some space; reads go on and writes resume by themselves`, {
+    path,
+    cause,
+  })
 }
 
 /** An earlier failure has stopped the store. */

@@ -69,11 +69,15 @@ export class Shortage {
     return this.#jobError !== undefined && !this.#isOver
   }
 
-  /** What a write is refused with that needs background work to make room; `undefined` when it may wait for that. */
-  get refusal(): StoreError | undefined {
+  /**
+   * Refuses a write that needs background work to make room, unless an attempt is under way.
+   *
+   * @throws StoreError `ERR_DISK_FULL`, or what the last job failed with
+   */
+  checkRoomMayCome(): void {
     const error = this.#jobError
-    if (error === undefined || this.#isRetrying) return undefined
-    return error.code === 'ERR_DISK_FULL' ? diskFull(this.#host.path) : error
+    if (error === undefined || this.#isRetrying) return
+    throw error.code === 'ERR_DISK_FULL' ? diskFull(this.#host.path, error) : error
   }
 
   /** A record of the log found no room on the disk (`true`), or was written. Hot: once for each record. */

@@ -12,7 +12,7 @@
 import { checksum32 } from '../codec/checksum.js'
 import { corruption, systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
-import { joinPath, readFileSync, syncStep, writeFullySync } from '../vfs/io.js'
+import { closeQuietly, joinPath, readFileSync, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { CURRENT_NAME, CURRENT_TEMPORARY_NAME, manifestFileName, parseFileName } from './file_names.js'
 
@@ -62,7 +62,7 @@ export function* prepareCurrent(vfs: Vfs, dir: string, manifestNumber: number): 
     writeFullySync(file, content, 0, content.length, 0)
     yield* step(syncStep(file))
   } finally {
-    file.closeSync()
+    closeQuietly(file)
   }
 }
 

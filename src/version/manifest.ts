@@ -35,7 +35,7 @@
 import { assert } from '../util/assert.js'
 import { corruption, isOutOfFiles, StoreError, systemCode } from '../util/errors.js'
 import { PAUSE, step, type Task } from '../util/task.js'
-import { joinPath, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
+import { closeQuietly, joinPath, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { RECORD_HEADER_BYTES, sealRecord } from '../wal/format.js'
 import { currentManifestSync, prepareCurrent, switchCurrentSync } from './current_file.js'
@@ -178,7 +178,7 @@ export class Manifest {
       const { version, edits, tornBytes } = content
       return { manifest, version, state, logNumbers, edits, tornBytes, isRolledOver }
     } catch (error) {
-      file.closeSync()
+      closeQuietly(file)
       throw error
     }
   }
@@ -277,7 +277,7 @@ export class Manifest {
 
   /** Closes the file. The files of the store stay referenced. */
   closeSync(): void {
-    this.#file?.closeSync()
+    if (this.#file !== undefined) closeQuietly(this.#file)
   }
 
   /** Goes on with a file that was read; `true` when it had to be replaced. */
@@ -364,7 +364,7 @@ export class Manifest {
       yield* prepareCurrent(this.#vfs, this.#dir, number)
       this.#switchCurrent()
     } catch (error) {
-      file.closeSync()
+      closeQuietly(file)
       // What may be in force is left alone.
       if (this.#isLost) throw error
       this.#unlink(manifestFileName(number))
@@ -374,7 +374,7 @@ export class Manifest {
     try {
       yield* this.#syncDir()
     } catch (error) {
-      file.closeSync()
+      closeQuietly(file)
       this.#lose(error)
       throw error
     }
@@ -395,7 +395,7 @@ export class Manifest {
     this.#writeSeal()
     this.files.resumeDeletion()
     if (oldFile === undefined) return
-    oldFile.closeSync()
+    closeQuietly(oldFile)
     this.#unlink(oldName)
   }
 

@@ -21,7 +21,10 @@ import type { ProcessIdentity } from './process_identity.js'
 import { systemError } from './system_error.js'
 import type { OpenMode, Vfs, VfsFile, VfsStat } from './vfs.js'
 
-/** Kinds of operations. `create` is the opening of a new file, `open` that of an existing one; `stat` includes the size of an open file. */
+/**
+ * Kinds of operations. `create` is the opening of a new file, `open` that of an existing one; `stat` includes the size of an open file.
+ * Where a `close` fails the file is closed all the same, as on Linux.
+ */
 export type FaultOperation =
   | 'open'
   | 'create'
@@ -37,6 +40,7 @@ export type FaultOperation =
   | 'link'
   | 'unlink'
   | 'syncDir'
+  | 'close'
 
 /** Which operations a rule concerns, and what becomes of them. */
 export interface FaultRule {
@@ -110,6 +114,9 @@ class ActiveRule implements FaultHandle {
 export class FaultVfs implements Vfs {
   /** The file system underneath. */
   readonly inner: Vfs
+  /** Called before each operation with its number (from 1), kind and path. It must not throw. */
+  onOperation: ((index: number, operation: FaultOperation, path: string) => void) | undefined
+  #operations = 0
   readonly #clock: Clock
   #rules: ActiveRule[] = []
   readonly #counts = new Map<FaultOperation, number>()
@@ -217,6 +224,7 @@ export class FaultVfs implements Vfs {
   /** Counts an operation, and finds the rule that decides it. */
   #consult(operation: FaultOperation, path: string, other?: string): ActiveRule | undefined {
     this.#counts.set(operation, this.count(operation) + 1)
+    this.onOperation?.(++this.#operations, operation, path)
     let first: ActiveRule | undefined
     for (const rule of this.#rules) if (rule.isDue(operation, path, other)) first ??= rule
     if (first !== undefined) first.hits++
@@ -229,6 +237,7 @@ class FaultFile implements VfsFile {
   private readonly inner: VfsFile
   private readonly clock: Clock
   private readonly consult: (operation: FaultOperation) => ActiveRule | undefined
+  private isClosed = false
 
   constructor(inner: VfsFile, clock: Clock, consult: (operation: FaultOperation) => ActiveRule | undefined) {
     this.path = inner.path
@@ -290,7 +299,11 @@ class FaultFile implements VfsFile {
   }
 
   closeSync(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    const active = this.consult('close')
     this.inner.closeSync()
+    failIfDue(active, 'close', this.path)
   }
 
   private afterRead(active: ActiveRule | undefined, target: Uint8Array, targetOffset: number, moved: number, position: number): number {

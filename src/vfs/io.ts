@@ -107,6 +107,18 @@ export function* makeDirTask(vfs: Vfs, path: string): Task<void> {
   }
 }
 
+/**
+ * Closes a file of which nothing is wanted any more. The descriptor is gone even if that fails, and a failure tells nothing: what had to be
+ * durable was synced. In the middle of letting go of several files it would only keep the others open.
+ */
+export function closeQuietly(file: VfsFile): void {
+  try {
+    file.closeSync()
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+  }
+}
+
 /** The whole content of a small file. Files of more than `sizeMax` bytes give their first `sizeMax` bytes. */
 export function readFileSync(vfs: Vfs, path: string, sizeMax: number): Buffer {
   const file = vfs.openSync(path, 'read')
@@ -114,7 +126,7 @@ export function readFileSync(vfs: Vfs, path: string, sizeMax: number): Buffer {
     const content = Buffer.alloc(Math.min(file.sizeSync(), sizeMax))
     return content.subarray(0, readFullySync(file, content, 0, content.length, 0))
   } finally {
-    file.closeSync()
+    closeQuietly(file)
   }
 }
 

@@ -60,7 +60,7 @@ import { type Clock, systemClock } from '../util/clock.js'
 import { StoreError, systemCode } from '../util/errors.js'
 import type { Task } from '../util/task.js'
 import { PAUSE, runTaskSync } from '../util/task.js'
-import { joinPath, readFileSync, writeFullySync } from './io.js'
+import { closeQuietly, joinPath, readFileSync, writeFullySync } from './io.js'
 import type { ProcessIdentity } from './process_identity.js'
 import type { Vfs } from './vfs.js'
 
@@ -75,6 +75,12 @@ const CHAIN_RECORDS_MAX = 100
 const RECORD_BYTES_MAX = 4096
 /** What `link` fails with where there are no hard links. `EISDIR` is how libuv reports it on Windows, `EACCES` is what Android says. */
 const NO_LINKS_CODES: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EACCES', 'EISDIR'])
+
+/**
+ * Records that this process has given up without being able to delete them, by nonce. They would hold the lock until the process ends,
+ * though the store is closed.
+ */
+const abandoned = new Set<string>()
 
 /** A lock that is held. */
 export interface StoreLock {
@@ -116,13 +122,17 @@ export function* lockTask(vfs: Vfs, dir: string, clock: Clock = systemClock): Ta
   if (heldSince !== undefined) throw heldHereError(vfs, folder, heldSince)
   const since = new Date(clock.wallMs()).toISOString()
   held.set(folder, since)
+  let own: LockRecord | undefined
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const own = newRecord(vfs, since)
+      own = newRecord(vfs, since)
       if (yield* take(vfs, folder, own)) return new HeldLock(vfs, folder, own.nonce, held)
     }
   } catch (error) {
     held.delete(folder)
+    // What was published of the attempt may not have been deleted again.
+    const isLocked = error instanceof StoreError && error.code === 'ERR_LOCKED'
+    if (own !== undefined && !isLocked) abandoned.add(own.nonce)
     throw error
   }
   held.delete(folder)
@@ -154,7 +164,13 @@ class HeldLock implements StoreLock {
     this.isReleased = true
     this.held.delete(this.folder)
     const path = joinPath(this.folder, LOCK_FILE_NAME)
-    if (readRecord(this.vfs, path, LOCK_FILE_NAME)?.nonce === this.nonce) this.vfs.unlinkSync(path)
+    try {
+      if (readRecord(this.vfs, path, LOCK_FILE_NAME)?.nonce === this.nonce) this.vfs.unlinkSync(path)
+    } catch (error) {
+      // Not earlier: who takes the lock of an abandoned record must not find its own deleted here.
+      abandoned.add(this.nonce)
+      throw error
+    }
   }
 }
 
@@ -239,7 +255,7 @@ function* publish(vfs: Vfs, temporary: string, path: string, own: LockRecord): T
 
 /** Whether the process of a record has to be taken for alive. */
 function* canLive(vfs: Vfs, record: LockRecord, temporary: string): Task<boolean> {
-  if (record.isReadable) return vfs.isProcessAlive(record)
+  if (record.isReadable) return !abandoned.has(record.nonce) && vfs.isProcessAlive(record)
   // Torn by a power loss, if records are published by links: try whether they are.
   const probe = `${temporary.slice(0, -'.tmp'.length)}.link.tmp`
   try {
@@ -300,7 +316,7 @@ function* writeRecord(vfs: Vfs, path: string, record: LockRecord): Task<void> {
     removeQuietly(vfs, path)
     throw error
   } finally {
-    file.closeSync()
+    closeQuietly(file)
   }
 }
 

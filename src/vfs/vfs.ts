@@ -38,7 +38,7 @@ export interface VfsFile {
   sizeSync(): number
   /** Cuts it off, or fills it up with zeros, to `length`. */
   truncateSync(length: number): void
-  /** Closes the file. Closing twice does nothing. */
+  /** Closes the file, even when it fails. Closing twice does nothing. */
   closeSync(): void
 }
 

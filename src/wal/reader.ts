@@ -15,7 +15,7 @@ import { readUint32, readUint53 } from '../codec/bytes.js'
 import { SEQUENCE_MAX } from '../codec/internal_key.js'
 import { corruption, StoreError } from '../util/errors.js'
 import { PAUSE, type Task } from '../util/task.js'
-import { readFullySync } from '../vfs/io.js'
+import { closeQuietly, readFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { LOG_FORMAT_VERSION, LOG_HEADER_BYTES, PAYLOAD_PREFIX_BYTES, readLogHeader } from './format.js'
 import { checkOperations, OperationReader } from './operations.js'
@@ -107,7 +107,7 @@ export function* recoverLog(
   try {
     return yield* new LogRecovery(file, logNumber, options, onRecord).run()
   } finally {
-    file.closeSync()
+    closeQuietly(file)
   }
 }
 

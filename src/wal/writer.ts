@@ -13,7 +13,7 @@
 import { assert } from '../util/assert.js'
 import { readUint32, readUint53 } from '../codec/bytes.js'
 import { StoreError } from '../util/errors.js'
-import { joinPath, writeFullySync } from '../vfs/io.js'
+import { closeQuietly, joinPath, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { LOG_HEADER_BYTES, logFileName, RECORD_HEADER_BYTES, SEAL_BYTES, sealRecord, writeLogHeader, writePayloadPrefix } from './format.js'
 
@@ -58,7 +58,7 @@ export class LogWriter {
     try {
       writeFullySync(file, header, 0, LOG_HEADER_BYTES, 0)
     } catch (error) {
-      file.closeSync()
+      closeQuietly(file)
       removeLeftover(vfs, path)
       throw error
     }
@@ -162,7 +162,7 @@ export class LogWriter {
   /** Closes the file. Closing twice does nothing; a pending sync still ends well. */
   closeSync(): void {
     this.#isClosed = true
-    this.#file.closeSync()
+    closeQuietly(this.#file)
   }
 
   #acceptSync(target: number): void {

@@ -48,6 +48,27 @@ const operations: [FaultOperation, (fixture: Fixture) => unknown][] = [
   ['syncDir', ({ vfs }) => vfs.syncDir('/d')],
 ]
 
+test('a close that fails has closed the file', () => {
+  const { inner, vfs, file } = setUp()
+  const rule = vfs.addRule({ operation: 'close' })
+  expect(codeOf(() => file.closeSync())).toBe('EIO')
+  expect(inner.openHandleCount).toBe(0)
+  // Closing twice does nothing.
+  file.closeSync()
+  expect(rule.hits).toBe(1)
+  expect(vfs.count('close')).toBe(1)
+})
+
+test('operations are told by number, kind and path, failed ones too', () => {
+  const vfs = new FaultVfs(memory())
+  const told: string[] = []
+  vfs.onOperation = (index, operation, path) => told.push(`${index} ${operation} ${path}`)
+  vfs.addRule({ operation: 'unlink' })
+  codeOf(() => vfs.unlinkSync('/d/a'))
+  vfs.statSync('/d/a')
+  expect(told).toEqual(['1 unlink /d/a', '2 stat /d/a'])
+})
+
 test.each(operations)('%s fails when a rule says so, before anything happened, and works afterwards (%s)', async (operation, act) => {
   const fixture = setUp()
   const { inner, vfs } = fixture
