@@ -3,12 +3,13 @@ import { crashPoints } from './crash_points.js'
 import { damage, SLICE_COUNT } from './damage.js'
 import type { Discipline } from './discipline.js'
 import { fuzz } from './fuzz.js'
+import { ioErrors } from './io_errors.js'
 import { kills } from './kills.js'
 import { metamorphic } from './metamorphic.js'
 import { resources } from './resources.js'
 import type { Goals } from './tally.js'
 
-const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, fuzz, kills, resources]
+const ALL: readonly Discipline[] = [crashPoints, metamorphic, damage, ioErrors, fuzz, kills, resources]
 
 export const disciplines: ReadonlyMap<string, Discipline> = new Map(ALL.map((discipline) => [discipline.name, discipline]))
 
