@@ -18,7 +18,7 @@
  */
 import { type AbstractBatchOperation, type AbstractIterator, type AbstractKeyIterator, AbstractLevel } from 'abstract-level'
 import type { AbstractSnapshot, AbstractValueIterator, Transcoder } from 'abstract-level'
-import { type Key, Store, type StoreLocation, type WriteOptions } from '../index.js'
+import { type Key, Store, StoreError, type StoreLocation, type Vfs, type WriteOptions } from '../index.js'
 import type { Engine } from '../store/engine.js'
 import type { Decode } from '../store/reader.js'
 import type { RecordBuffer } from '../store/record_buffer.js'
@@ -144,9 +144,23 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractDa
    * @param options those of `abstract-level`, and those of the store
    */
   constructor(location: StoreLocation, options?: LevelOptions<KDefault, VDefault>) {
-    if (!isLocation(location)) throw new TypeError("The first argument 'location' must be a non-empty string")
+    checkLocation(location)
     super(MANIFEST, options)
     this.#location = location
+  }
+
+  /**
+   * Deletes the database at `location`: its files, never others, and the directory if nothing else is in it. Where there is none, nothing
+   * happens. Close it first.
+   *
+   * @throws VarveLevelError (as a rejection) `LEVEL_LOCKED`, `LEVEL_IO_ERROR`
+   */
+  static async destroy(location: StoreLocation): Promise<void> {
+    checkLocation(location)
+    await Store.destroy(location).catch((error: unknown) => {
+      // As in classic-level: there is no database, so there is nothing to do.
+      if (!(error instanceof StoreError && error.code === 'ERR_NOT_A_STORE')) rethrow(error)
+    })
   }
 
   /** What was passed to the constructor. */
@@ -346,8 +360,9 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractDa
   }
 }
 
-function isLocation(location: unknown): location is StoreLocation {
-  return typeof location === 'string' ? location !== '' : typeof (location as { openSync?: unknown } | null)?.openSync === 'function'
+function checkLocation(location: unknown): void {
+  if (typeof location === 'string' ? location !== '' : typeof (location as Partial<Vfs> | null)?.openSync === 'function') return
+  throw new TypeError("The first argument 'location' must be a non-empty string")
 }
 
 function decoderOf({ valueEncoding }: Encoded): Decode<string | Uint8Array> {

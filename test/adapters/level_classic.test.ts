@@ -3,7 +3,7 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -259,5 +259,39 @@ describe('corruption and a failing disk', () => {
       expect((error.cause as StoreError).offset).toBe(0)
     }
     expect(() => again.getSync('0')).toThrow(VarveLevelError)
+  })
+})
+
+describe('destroy', () => {
+  test('it takes a location', async () => {
+    for (const location of [undefined, '']) {
+      const error = await failure(VarveLevel.destroy(location as string))
+      expect(error).toBeInstanceOf(TypeError)
+      expect(error.message).toBe("The first argument 'location' must be a non-empty string")
+    }
+  })
+
+  test('where there is nothing, or something else, nothing happens', async () => {
+    const folder = temporaryDirectory()
+    await VarveLevel.destroy(join(folder, 'none', 'of', 'these'))
+    expect(existsSync(join(folder, 'none'))).toBe(false)
+    writeFileSync(join(folder, 'foo'), 'FOO')
+    await VarveLevel.destroy(folder)
+    expect(readdirSync(folder)).toEqual(['foo'])
+  })
+
+  test('it removes the database and its directory, and leaves other files as they are', async () => {
+    for (const others of [[], ['foo']]) {
+      const location = join(temporaryDirectory(), 'db')
+      const db = await open(TINY, location)
+      await db.batch(entries(100, 'v'.repeat(100)))
+      for (const name of others) writeFileSync(join(location, name), 'FOO')
+      const error = await failure(VarveLevel.destroy(location))
+      expect(error.code).toBe('LEVEL_LOCKED')
+      await db.close()
+      await VarveLevel.destroy(location)
+      expect(existsSync(location) ? readdirSync(location) : []).toEqual(others)
+      expect(existsSync(location)).toBe(others.length > 0)
+    }
   })
 })
