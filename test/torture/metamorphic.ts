@@ -47,7 +47,7 @@ export const metamorphic: Discipline = {
 function caseOf(seed: number): Case {
   const random = new Random(seed)
   const isInDirectory = seed % DIRECTORY_EVERY === 0
-  const length = isInDirectory ? DIRECTORY_OPERATIONS : random.pick([200, 600, 1500, 1500, 2500])
+  const length = isInDirectory ? DIRECTORY_OPERATIONS : random.pick([200, 400, 800, 1200, 1800])
   const { operations, isText, losesWrites } = generateHistory(random.uint32(), length)
   const allowed = { isText, canSalvage: !losesWrites }
   const sets: OptionSet[] = []

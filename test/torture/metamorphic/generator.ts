@@ -35,7 +35,7 @@ const VALUE_BYTES_MAX = 400_000
 
 /** Usual weights. */
 const WEIGHTS = {
-  put: 300,
+  put: 220,
   delete: 60,
   batch: 60,
   putIfAbsent: 15,
@@ -47,11 +47,11 @@ const WEIGHTS = {
   getMany: 30,
   has: 30,
   scan: 25,
-  openSnapshot: 8,
+  openSnapshot: 12,
   closeSnapshot: 6,
-  openScan: 20,
-  step: 60,
-  seek: 15,
+  openScan: 30,
+  step: 90,
+  seek: 30,
   closeScan: 8,
   flush: 6,
   sync: 8,
@@ -65,6 +65,8 @@ const WEIGHTS = {
   reopen: 3,
   crash: 2,
   visit: 2,
+  verify: 1,
+  size: 3,
 } as const satisfies Record<Operation['op'], number>
 
 type Name = keyof typeof WEIGHTS
@@ -92,6 +94,8 @@ class Generator {
   #durableChance = 0
   #valueSizes: readonly ValueSize[] = ['tiny']
   #underWay = 0
+  readonly #openScans = new Set<number>()
+  readonly #openSnapshots = new Set<number>()
   #valueBytes = 0
 
   constructor(random: Random) {
@@ -111,14 +115,17 @@ class Generator {
       if (factor > 0) weights.push([name, WEIGHTS[name] * factor])
     }
     if (random.chance(0.15)) weights.push(['delete', 1000])
-    if (random.chance(0.15)) weights.push(['put', 2000])
-    if (random.chance(0.1)) weights.push(['step', 1000], ['openScan', 100])
+    if (random.chance(0.1)) weights.push(['put', 2000])
+    if (random.chance(0.1)) weights.push(['step', 600], ['openScan', 100], ['seek', 300])
+    // Readers that begin while durable writes wait for their sync.
+    const isRacing = random.chance(0.15)
+    if (isRacing) weights.push(['openSnapshot', 200], ['get', 200], ['scan', 50], ['flush', 20])
     weights.push(['put', 100], ['settle', 10])
     this.#weights = weights
     this.#totalWeight = weights.reduce((sum, [, weight]) => sum + weight, 0)
     this.#syncChance = random.pick([0, 0.1, 0.3, 0.6])
-    this.#laterChance = random.pick([0, 0.2, 0.5, 0.8, 0.95])
-    this.#durableChance = random.pick([0, 0, 0.02, 0.2])
+    this.#laterChance = isRacing ? 0.9 : random.pick([0, 0.2, 0.5, 0.8, 0.95])
+    this.#durableChance = isRacing ? 0.5 : random.pick([0, 0, 0.02, 0.2])
     this.#valueSizes = random.pick(VALUE_MIXES)
     const end = this.operations.length + length
     while (this.operations.length < end) this.#add(this.#operation(this.#name()))
@@ -127,6 +134,13 @@ class Generator {
   #add(operation: Operation): void {
     this.operations.push(operation)
     const { op } = operation
+    if (op === 'openScan') this.#openScans.add(operation.slot)
+    else if (op === 'openSnapshot') this.#openSnapshots.add(operation.slot)
+    else if (op === 'closeSnapshot') this.#openSnapshots.delete(operation.slot)
+    else if (op === 'reopen' || op === 'crash') {
+      this.#openScans.clear()
+      this.#openSnapshots.clear()
+    }
     if (op === 'settle' || op === 'check' || op === 'reopen' || op === 'crash') this.#underWay = 0
     else if ('form' in operation && operation.form === 'later') this.#underWay++
     if (this.#underWay < UNDER_WAY_MAX) return
@@ -179,7 +193,10 @@ class Generator {
       case 'check':
       case 'stats':
       case 'visit':
+      case 'verify':
         return { op }
+      case 'size':
+        return { op, range: this.#range() }
       case 'turns':
         return { op, count: random.between(1, 4) }
       case 'idle':
@@ -200,7 +217,7 @@ class Generator {
   ): Operation {
     const random = this.#random
     const { keys } = this
-    const slot = random.below(SCAN_SLOTS)
+    const slot = op === 'openScan' ? random.below(SCAN_SLOTS) : this.#slotOf(this.#openScans, SCAN_SLOTS)
     switch (op) {
       case 'get':
         return { op, key: keys.next(), ...this.#getter(), ...this.#readFrom(), ...this.#called() }
@@ -214,8 +231,9 @@ class Generator {
         return { op, range: this.#range(), shape: this.#shape(), how, ...breakAfter, ...this.#readFrom() }
       }
       case 'openSnapshot':
-      case 'closeSnapshot':
         return { op, slot: random.below(SNAPSHOT_SLOTS) }
+      case 'closeSnapshot':
+        return { op, slot: this.#slotOf(this.#openSnapshots, SNAPSHOT_SLOTS) }
       case 'openScan':
         return { op, slot, range: this.#range(), shape: this.#shape(), ...this.#readFrom() }
       case 'step':
@@ -223,7 +241,7 @@ class Generator {
           op,
           slot,
           how: random.pick(['next', 'nextSync', 'nextv'] as const),
-          count: random.pick([1, 1, 2, 3, 10, 50]),
+          count: random.pick([1, 1, 1, 2, 3, 5, 20]),
           ...(random.chance(this.#laterChance) ? { form: 'later' } : {}),
         }
       case 'seek':
@@ -249,7 +267,12 @@ class Generator {
   #readFrom(): ReadFrom {
     const random = this.#random
     if (!random.chance(0.2)) return {}
-    return { snapshot: random.below(SNAPSHOT_SLOTS), ...(random.chance(0.4) ? { asOption: true } : {}) }
+    return { snapshot: this.#slotOf(this.#openSnapshots, SNAPSHOT_SLOTS), ...(random.chance(0.4) ? { asOption: true } : {}) }
+  }
+
+  /** Mostly one that holds something. */
+  #slotOf(open: ReadonlySet<number>, slots: number): number {
+    return open.size > 0 && this.#random.chance(0.9) ? this.#random.pick([...open]) : this.#random.below(slots)
   }
 
   #getter() {

@@ -21,6 +21,9 @@ const LONG: readonly KeySpec[] = [
   { repeat: 'lo', times: 2001 },
 ]
 
+/** Longer than what is reserved for a key. */
+const MEDIUM: readonly KeySpec[] = Array.from({ length: 12 }, (_, i) => ({ repeat: 'medium', times: 20 + 30 * i }))
+
 const SHARED = 'a/long/prefix/that/many/keys/share/'
 
 /** Keys of a history. */
@@ -39,7 +42,7 @@ export class KeySource {
     const size = random.pick([20, 100, 100, 500, 1500])
     const numbered = (prefix: string, count: number): string[] =>
       Array.from({ length: count }, (_, i) => `${prefix}${String(i).padStart(4, '0')}`)
-    this.#pools = [numbered('k', size), numbered('hot', random.between(1, 10)), numbered(SHARED, random.between(5, 200)), ODD_TEXT]
+    this.#pools = [numbered('k', size), numbered('hot', random.between(1, 10)), numbered(SHARED, random.between(5, 200)), ODD_TEXT, MEDIUM]
     if (!this.isText) this.#pools.push(ODD_BYTES, binary(random, random.between(10, 300)))
     if (random.chance(0.1)) this.#pools.push([...LONG, ...numbered('k', 8)])
     this.#pool = this.#pools[0]!
@@ -70,6 +73,7 @@ export class KeySource {
 
   /** The beginning of some keys. */
   prefix(): KeySpec {
+    if (this.#random.chance(0.05)) return this.#random.pick(this.isText ? ODD_TEXT : ODD_BYTES)
     const key = this.next()
     if (typeof key !== 'string' || this.#random.chance(0.2)) return key
     const cut = key.slice(0, Math.max(1, key.length - this.#random.pick([1, 1, 1, 2, 3])))

@@ -80,6 +80,32 @@ export function visit(subject: Subject): void {
   }
 }
 
+/** Reads all files from outside, beside the store if it is open. */
+export async function verify(subject: Subject): Promise<void> {
+  const other = subject.disk?.otherProcess()
+  const report = await Store.verify(other ?? subject.location)
+  other?.endProcess()
+  if (!report.ok) throw new Error(`Store.verify finds ${JSON.stringify(report.problems)}`)
+}
+
+/** Deletes a store that was closed. */
+export async function destroy(subject: Subject): Promise<void> {
+  const { location } = subject
+  await Store.destroy(location)
+  await Store.destroy(location)
+  const options = { ...subject.storeOptions(subject.options), createIfMissing: false }
+  expectRefusal('opening what was destroyed', 'ERR_NOT_A_STORE', () => Store.openSync(location, options))
+}
+
+/** About how much a range takes. */
+export async function expectSize(subject: Subject, { range }: OperationOf<'size'>): Promise<void> {
+  const size = subject.store.approximateSize(rangeOf(subject, range))
+  subject.returned()
+  const most = subject.store.stats().tables.bytes
+  const bytes = await size
+  if (!(bytes >= 0 && bytes <= most)) throw new Error(`a range of ${most} bytes of tables takes ${bytes} bytes`)
+}
+
 /** Walks all tables, now and then: every operation of a run asks, and the more there is to walk, the rarer it is done. */
 export function expectLevels(subject: Subject): void {
   if (--subject.untilLevels > 0) return

@@ -123,13 +123,16 @@ export type StoreOperation =
   | { readonly op: 'crash'; readonly kind: 'kill' | 'power'; readonly synced: boolean; readonly percent: number; readonly seed: number }
   /** Another process looks, read-only. */
   | { readonly op: 'visit' }
+  /** All files are looked at from outside. */
+  | { readonly op: 'verify' }
+  | { readonly op: 'size'; readonly range: RangeSpec }
 
 /** One operation. */
 export type Operation = WriteOperation | ReadOperation | ReaderOperation | StoreOperation
 
 /** Slots of each kind. */
 export const SNAPSHOT_SLOTS = 4
-export const SCAN_SLOTS = 6
+export const SCAN_SLOTS = 5
 
 /** Options of a store that JSON can hold. */
 export interface JsonOptions {

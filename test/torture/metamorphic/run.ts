@@ -1,7 +1,7 @@
 /** Runs a history under an option set. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { callBadly } from './bad_input.js'
-import { check, crash, expectLevels, expectStats, idle, maintain, reopen, visit } from './lifecycle.js'
+import { check, crash, destroy, expectLevels, expectSize, expectStats, idle, maintain, reopen, verify, visit } from './lifecycle.js'
 import type { Operation, OptionSet } from './operations.js'
 import { read, useSlot } from './reading.js'
 import { SimulatedClock, turn } from './simulated_clock.js'
@@ -69,6 +69,8 @@ class Run {
       await check(subject)
       await reopen(subject, { close: 'close', open: 'openSync' })
       await subject.store.close()
+      await verify(subject)
+      await destroy(subject)
       await turn()
       subject.throwFailure()
       this.#isOver = true
@@ -150,6 +152,10 @@ class Run {
         return crash(subject, operation)
       case 'visit':
         return void visit(subject)
+      case 'verify':
+        return verify(subject)
+      case 'size':
+        return expectSize(subject, operation)
       default:
         return useSlot(subject, operation)
     }

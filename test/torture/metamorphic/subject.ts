@@ -23,6 +23,9 @@ import { LateVfs } from './late_vfs.js'
 import { type JsonOptions, type OptionSet, type PreparedKey, SCAN_SLOTS, SNAPSHOT_SLOTS } from './operations.js'
 import type { SimulatedClock } from './simulated_clock.js'
 
+/** Microtasks from the acknowledgement of a write to where this is noticed: an answer may go through some async functions. */
+const MICROTASKS_MAX = 12
+
 /** A snapshot in a slot. */
 export interface OpenSnapshot {
   readonly handle: Snapshot<Key>
@@ -57,6 +60,8 @@ export class Subject {
   readonly snapshots: (OpenSnapshot | undefined)[] = Array.from({ length: SNAPSHOT_SLOTS }, () => undefined)
   readonly scans: (SlotScan | undefined)[] = Array.from({ length: SCAN_SLOTS }, () => undefined)
   writesUnderWay = 0
+  /** Numbers of writes that were issued and have not been acknowledged, in order. */
+  readonly unacknowledged = new Set<number>()
   /** How often the store was closed: reads that were under way then may be refused. */
   closings = 0
   /** Operations until the levels are looked at. */
@@ -128,6 +133,19 @@ export class Subject {
     this.acknowledged = Math.max(this.acknowledged, write)
     if (walSync !== 'none' || isDurable) this.safe = Math.max(this.safe, write)
     if (walSync === 'always' || isDurable) this.durable = Math.max(this.durable, write)
+  }
+
+  /** The promise of a write has resolved: those of the ones before it must have, too, as soon as their microtasks are through. */
+  async resolved(write: number): Promise<void> {
+    this.unacknowledged.delete(write)
+    if (!this.#isOvertaking(write)) return
+    for (let i = 0; i < MICROTASKS_MAX; i++) await undefined
+    if (this.#isOvertaking(write)) this.fail(new Error(`write ${write} was acknowledged before one that was issued earlier`))
+  }
+
+  #isOvertaking(write: number): boolean {
+    for (const earlier of this.unacknowledged) return earlier < write
+    return false
   }
 
   /** The last write that a reader made now sees. */

@@ -29,6 +29,7 @@ export function write(subject: Subject, operation: WriteOperation): Promise<void
   const promise = call(subject, operation, before) as Promise<unknown>
   subject.returned()
   subject.writesUnderWay++
+  if (number > 0) subject.unacknowledged.add(number)
   const end = ended(subject, promise, operation, expected, number)
   if (operation.form !== 'later') return end
   subject.later(end)
@@ -66,7 +67,9 @@ async function ended(
     subject.writesUnderWay--
   }
   expectAnswer(operation, expected, answer)
-  if (number > 0) subject.acknowledge(number, operation.durable === true)
+  if (number === 0) return
+  subject.acknowledge(number, operation.durable === true)
+  await subject.resolved(number)
 }
 
 function expectAnswer({ op }: WriteOperation, { answer, error }: Expected, got: unknown): void {
