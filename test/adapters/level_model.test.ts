@@ -177,7 +177,9 @@ describe('clear', () => {
   })
 
   test('more than fits in one batch goes in pieces, and what is outside the range or came later stays', async () => {
-    const db = await open()
+    const disk = memory()
+    const db = new VarveLevel(disk, { ...TINY, memtableSize: 64 * 1024 * 1024 })
+    await db.open()
     const prefix = 'k'.repeat(500)
     for (let i = 0; i < 5000; i += 500) {
       await db.batch(Array.from({ length: 500 }, (_, j) => ({ type: 'put', key: `${prefix}${String(i + j).padStart(4, '0')}`, value: '' })))
@@ -187,8 +189,13 @@ describe('clear', () => {
     await db.put('a', 'later')
     await clearing
     expect(await db.keys().all()).toEqual(['a', 'z'])
-    // At least three writes: 5,000 keys of 504 bytes are more than two pieces.
     expect(db.store.stats().scans.open).toBe(0)
+    // In the log: ten batches, two puts, and two pieces, because 5,000 keys of 504 bytes are more than 1 MiB.
+    const clone = new VarveLevel(disk.processKillClone(), TINY)
+    await clone.open()
+    expect(clone.store.stats().recovery.records).toBe(14)
+    await clone.close()
+    await db.close()
   })
 
   test('a failure in the middle is told, and lets go of everything', async () => {
