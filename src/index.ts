@@ -16,6 +16,8 @@ export type { CompressionName } from './codec/compression.js'
 export type { Key } from './codec/key.js'
 export type { JsonValue, RecordValue, Value } from './codec/value.js'
 export type { MaintenanceOptions } from './maintenance/options.js'
+export type { RepairOptions } from './maintenance/repair.js'
+export type { RepairedFile, RepairedFileFate, RepairReport } from './maintenance/repair_report.js'
 export type { VerifyOptions } from './maintenance/verify.js'
 export type {
   VerifiedFile,

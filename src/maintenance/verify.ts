@@ -42,7 +42,7 @@ import type {
   VerifyProgress,
   VerifyReport,
 } from './verify_report.js'
-import { checkVersion } from './version_check.js'
+import { checkVersion, runsOf } from './version_check.js'
 
 /** How often the manifest of a store in use is read while what is found makes no sense. */
 const ATTEMPTS_MAX = 5
@@ -62,7 +62,7 @@ export async function verifyStore(location: StoreLocation, options: VerifyOption
   const { vfs, path } = placeOf(location, options.vfs)
   checkSignal(signal)
   expectStore(vfs, path)
-  const verification = new Verification(vfs, path)
+  const verification = new Verification(vfs, path, false)
   let bytesTold = -1
   const tell = (): void => {
     const { bytesDone, bytesTotal } = verification
@@ -78,8 +78,8 @@ export async function verifyStore(location: StoreLocation, options: VerifyOption
   return report
 }
 
-/** @throws StoreError `ERR_NOT_A_STORE` */
-function expectStore(vfs: Vfs, path: string): void {
+/** Whether there is a store at `path`. @throws StoreError `ERR_NOT_A_STORE` when not */
+export function expectStore(vfs: Vfs, path: string): void {
   const kind = inspectDirectory(vfs, path)
   if (kind === 'store') return
   const what = {
@@ -93,12 +93,17 @@ function expectStore(vfs: Vfs, path: string): void {
   throw new StoreError('ERR_NOT_A_STORE', `${path} ${reason}: name the directory of a store`, { path })
 }
 
-class Verification {
+/** A check that is under way. */
+export class Verification {
   bytesDone = 0
   bytesTotal = 0
+  /** What the manifest holds; `undefined` when it cannot be read. */
+  content: ManifestContent | undefined
   readonly #vfs: Vfs
   readonly #dir: string
   readonly #startMs = systemClock.nowMs()
+  readonly #isHolder: boolean
+  readonly #manifestNumber: number | undefined
   #isInUse = false
   readonly #files = new Map<string, VerifiedFile>()
   readonly #contradictions: VerifyProblem[] = []
@@ -109,15 +114,22 @@ class Verification {
   #keys = 0
   #operations = 0
 
-  constructor(vfs: Vfs, dir: string) {
+  /**
+   * @param isHolder whether the caller holds the lock, so that nobody else changes anything
+   * @param manifestNumber of the manifest to go by, instead of the one that `CURRENT` names
+   */
+  constructor(vfs: Vfs, dir: string, isHolder: boolean, manifestNumber?: number) {
     this.#vfs = vfs
     this.#dir = dir
+    this.#isHolder = isHolder
+    this.#manifestNumber = manifestNumber
   }
 
   *run(): Task<VerifyReport> {
     this.#list()
     this.#lookAtLock()
     const content = yield* this.#readManifest()
+    this.content = content
     if (content === undefined) yield* this.#checkOneByOne()
     else yield* this.#checkAll(content)
     if (this.#isInUse) yield* this.#passOverReplaced()
@@ -154,6 +166,7 @@ class Verification {
   }
 
   #lookAtLock(): void {
+    if (this.#isHolder) return
     try {
       this.#isInUse = lockHolderSync(this.#vfs, this.#dir) !== undefined
     } catch (error) {
@@ -167,7 +180,7 @@ class Verification {
     for (let attempt = 1; ; attempt++) {
       let name = CURRENT_NAME
       try {
-        const manifestNumber = currentManifestSync(this.#vfs, this.#dir)
+        const manifestNumber = this.#manifestNumber ?? currentManifestSync(this.#vfs, this.#dir)
         if (manifestNumber === undefined) throw missing()
         name = manifestFileName(manifestNumber)
         const content = yield* readManifestFile(this.#vfs, this.#dir, manifestNumber)
@@ -188,7 +201,7 @@ class Verification {
   *#checkAll({ version, state }: ManifestContent): Task<void> {
     const logNumbers = this.#numbersOf('log').filter((number) => number >= state.logNumber)
     this.bytesTotal = version.totalBytes + this.#bytesOf(logNumbers.map(logFileName))
-    const subject = { vfs: this.#vfs, dir: this.#dir, version, lastSequence: state.lastSequence }
+    const subject = { vfs: this.#vfs, dir: this.#dir, runs: runsOf(version), lastSequence: state.lastSequence }
     const { liveKeys } = yield* checkVersion(subject, {
       onTable: (table, level, error) => this.#tableChecked(table, level, error),
       onContradiction: (message, file) => this.#contradictions.push({ file, code: 'ERR_CORRUPTION', message, offset: undefined }),
@@ -326,7 +339,8 @@ function* readManifestFile(vfs: Vfs, dir: string, manifestNumber: number): Task<
   }
 }
 
-function describeTable(vfs: Vfs, path: string, fileNumber: number): TableMeta {
+/** What a table says of itself. @throws StoreError when its footer or properties cannot be read */
+export function describeTable(vfs: Vfs, path: string, fileNumber: number): TableMeta {
   const file = vfs.openSync(path, 'read')
   try {
     return readTableMetaSync(file, fileNumber)

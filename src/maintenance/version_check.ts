@@ -37,17 +37,41 @@ export interface CheckListener {
   onBytes(bytes: number): void
 }
 
+/** Takes all entries, in order; of equal ones only the first. */
+export interface EntrySink {
+  /** Asked before the first entry of a key: whether `pause` is to be run. */
+  isDue(): boolean
+  pause(): Task<void>
+  add(entry: EntryFields): void
+}
+
+/** Tables that are disjoint and in order. */
+export interface TableRun {
+  readonly level: number
+  readonly tables: readonly TableMeta[]
+}
+
 /** What is checked. */
 export interface CheckSubject {
   readonly vfs: Vfs
   readonly dir: string
-  readonly version: Version
+  /** From top to bottom: see `runsOf`. */
+  readonly runs: readonly TableRun[]
   /** The greatest sequence that may be in tables. */
   readonly lastSequence: number
   /** Memtables above the version, newest first. */
   readonly memtables?: readonly InternalIterator[]
   /** Finds operations that share a sequence; takes memory for each entry, so only for small stores. */
   readonly findsSharedSequences?: boolean
+  readonly sink?: EntrySink
+}
+
+/** The runs of a version: each table of level 0 is one, and each level below. */
+export function runsOf(version: Version): TableRun[] {
+  return version.levels.flatMap((tables, level) => {
+    if (level === 0) return tables.map((table) => ({ level, tables: [table] }))
+    return tables.length === 0 ? [] : [{ level, tables }]
+  })
 }
 
 /** What was counted. */
@@ -68,8 +92,11 @@ export function* checkVersion(subject: CheckSubject, listener: CheckListener): T
   }
 }
 
-/** What the fields of the entry that a run stands on are read from. */
-type Source = Pick<InternalIterator, 'data' | 'keyStart' | 'keyEnd' | 'sequence' | 'kind'> & { next(): MoveStatus }
+/** An entry, as the fields of an iterator that stands on it. */
+export type EntryFields = Pick<InternalIterator, 'data' | 'keyStart' | 'keyEnd' | 'valueStart' | 'valueEnd' | 'sequence' | 'kind'>
+
+/** What the entries of a run come from. */
+type Source = EntryFields & { next(): MoveStatus }
 
 /** A sorted run: a memtable, a table of level 0, or a level. */
 class Run {
@@ -178,6 +205,7 @@ class VersionCheck {
   private readonly heap: Run[] = []
   private readonly counts: CheckCounts = { keys: 0, liveKeys: 0 }
   private readonly sequences: Set<number> | undefined
+  private readonly sink: EntrySink | undefined
   /** The entry before. */
   private data: Buffer = Buffer.alloc(0)
   private keyStart = 0
@@ -194,10 +222,8 @@ class VersionCheck {
       this.runs.push(new Run(this.runs.length, level, tables, source, subject, listener))
     }
     for (const memtable of subject.memtables ?? []) add(-1, [], new MemtableSource(memtable))
-    for (const [level, tables] of subject.version.levels.entries()) {
-      if (level === 0) for (const table of tables) add(0, [table], NO_SOURCE)
-      else if (tables.length > 0) add(level, tables, NO_SOURCE)
-    }
+    for (const { level, tables } of subject.runs) add(level, tables, NO_SOURCE)
+    this.sink = subject.sink
   }
 
   *run(): Task<CheckCounts> {
@@ -209,7 +235,12 @@ class VersionCheck {
     let untilPause = ENTRIES_PER_PAUSE
     while (heap.length > 0) {
       const run = heap[0]!
-      this.take(run)
+      const isSameKey = this.isSameKey(run)
+      if (this.sink !== undefined) {
+        if (!isSameKey && this.sink.isDue()) yield* this.sink.pause()
+        if (!isSameKey || run.source.sequence !== this.sequence) this.sink.add(run.source)
+      }
+      this.take(run, isSameKey)
       if (!run.next() && !(yield* run.settle())) {
         const last = heap.pop()!
         if (heap.length === 0) break
@@ -227,10 +258,15 @@ class VersionCheck {
     for (const run of this.runs) run.close()
   }
 
+  private isSameKey(run: Run): boolean {
+    const { data, keyStart, keyEnd } = run.source
+    return this.rank >= 0 && compareBytes(this.data, this.keyStart, this.keyEnd, data, keyStart, keyEnd) === 0
+  }
+
   /** Compares the smallest entry of all runs with the one before it. */
-  private take(run: Run): void {
+  private take(run: Run, isSameKey: boolean): void {
     const { data, keyStart, keyEnd, sequence, kind } = run.source
-    if (this.rank >= 0 && compareBytes(this.data, this.keyStart, this.keyEnd, data, keyStart, keyEnd) === 0) {
+    if (isSameKey) {
       if (sequence === this.sequence) this.contradict(run, (above, here) => `${above} and ${here} both have the sequence ${sequence}`)
       else if (run.rank < this.rank) {
         this.contradict(run, (below, here) => `${here} has the sequence ${sequence}, which is older than ${this.sequence} in ${below}`)
@@ -294,6 +330,8 @@ class MemtableSource implements Source {
   data: Buffer = Buffer.alloc(0)
   keyStart = 0
   keyEnd = 0
+  valueStart = 0
+  valueEnd = 0
   sequence = 0
   kind = 0
   private readonly iterator: InternalIterator
@@ -310,6 +348,8 @@ class MemtableSource implements Source {
     this.data = iterator.data
     this.keyStart = iterator.keyStart
     this.keyEnd = iterator.keyEnd
+    this.valueStart = iterator.valueStart
+    this.valueEnd = iterator.valueEnd
     this.sequence = iterator.sequence
     this.kind = iterator.kind
     return status
@@ -317,4 +357,13 @@ class MemtableSource implements Source {
 }
 
 /** Before the first table of a run is open. */
-const NO_SOURCE: Source = { data: Buffer.alloc(0), keyStart: 0, keyEnd: 0, sequence: 0, kind: 0, next: () => NEEDS_IO }
+const NO_SOURCE: Source = {
+  data: Buffer.alloc(0),
+  keyStart: 0,
+  keyEnd: 0,
+  valueStart: 0,
+  valueEnd: 0,
+  sequence: 0,
+  kind: 0,
+  next: () => NEEDS_IO,
+}

@@ -12,7 +12,7 @@
  */
 import type { Key } from '../codec/key.js'
 import { MOVED } from '../codec/internal_iterator.js'
-import { checkVersion } from '../maintenance/version_check.js'
+import { checkVersion, runsOf } from '../maintenance/version_check.js'
 import type { Memtable } from '../memtable/memtable.js'
 import { tableFileName } from '../sstable/format.js'
 import { runTaskSync } from '../util/task.js'
@@ -50,7 +50,7 @@ export function checkLevels(store: Store<Key>): LevelCheck {
       {
         vfs: engine.options.vfs,
         dir: engine.path,
-        version,
+        runs: runsOf(version),
         lastSequence: state.lastSequence,
         memtables: engine.view.memtables.map((memtable) => memtable.iterator()),
         findsSharedSequences: true,

@@ -11,6 +11,8 @@
 import type { Key } from '../codec/key.js'
 import { destroyStore } from '../maintenance/destroy.js'
 import type { MaintenanceOptions } from '../maintenance/options.js'
+import { repairStore, type RepairOptions } from '../maintenance/repair.js'
+import type { RepairReport } from '../maintenance/repair_report.js'
 import { verifyStore, type VerifyOptions } from '../maintenance/verify.js'
 import type { VerifyReport } from '../maintenance/verify_report.js'
 import { TAG_BOOLEAN, TAG_BYTES, TAG_FLOAT64, TAG_INT64, TAG_RECORD, TAG_STRING, type RecordValue, type Value } from '../codec/value.js'
@@ -90,6 +92,18 @@ export class Store<K extends Key = string> extends Reader<K> implements AsyncDis
    */
   static verify(location: StoreLocation, options?: VerifyOptions): Promise<VerifyReport> {
     return verifyStore(location, options)
+  }
+
+  /**
+   * Makes the store at `location` open again, with what can be read of it: see `docs/maintenance.md`. Damaged files are put into the folder
+   * `lost` inside of it. A store that is whole stays as it is.
+   *
+   * @throws StoreError (as a rejection) `ERR_LOCKED` when it is open, `ERR_NOT_A_STORE`, `ERR_CODEC_UNAVAILABLE` and `ERR_FORMAT_VERSION`
+   *   when it can be read elsewhere, but not here, `ERR_INVALID_OPTION`, `ERR_ABORTED`, `ERR_IO`, `ERR_DISK_FULL`; the store is then as it
+   *   was
+   */
+  static repair(location: StoreLocation, options?: RepairOptions): Promise<RepairReport> {
+    return repairStore(location, options)
   }
 
   /**

@@ -133,6 +133,19 @@ export class Manifest {
   }
 
   /**
+   * Puts a new manifest in force in the place of one that is lost or wrong. The folder is locked. Older manifests stay.
+   *
+   * @param above a number that no manifest reaches, also none that `CURRENT` names and is not there: the new one is in force by nothing but
+   *   its own step.
+   */
+  static *rebuild(vfs: Vfs, dir: string, above: number, storeId: Uint8Array, version: Version, state: ManifestState): Task<Manifest> {
+    const manifest = new Manifest(vfs, dir, false, Buffer.from(storeId), version, state, 0)
+    manifest.#greatestNumber = above
+    yield* manifest.rollOver()
+    return manifest
+  }
+
+  /**
    * Opens the manifest in force.
    *
    * @throws StoreError `ERR_NOT_A_STORE` when there is none and never was; `ERR_CORRUPTION` when it, `CURRENT` or a table is missing or

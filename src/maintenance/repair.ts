@@ -1,0 +1,330 @@
+/**
+ * `Store.repair`: makes a store that opens again of what is left of one.
+ *
+ *  1. Take the lock. Check everything (`verify.ts`). A store that is whole is left as it is.
+ *  2. Damaged tables: write what can be read to new tables (`table_salvage.ts`).
+ *  3. Logs, when one is damaged or the manifest is lost: write what can be read to new tables.
+ *  4. When the manifest is lost, or contradicts the tables: find out the levels (`placement.ts`), merge tables where only that settles
+ *     which version of a key is the newest.
+ *  5. Give damaged files a second name in `lost/`.
+ *  6. Write a new manifest, and put it in force. *Now the store is repaired.*
+ *  7. Delete what it does not need, as an opening does.
+ *
+ * Until step 6 nothing of the store was changed, but for new files beside it: a crash leaves the store as damaged as it was, and repairing
+ * again starts afresh. The new files may then be among what is found; they hold what other files hold, too, and merging takes equal
+ * entries once.
+ *
+ * What LevelDB's repair does otherwise: it forgets the levels and puts every table on level 0, drops the rest of a table behind its first
+ * damaged block, and takes up tables that were obsolete.
+ */
+import { tableFileName } from '../sstable/format.js'
+import type { TableMeta } from '../sstable/table_meta.js'
+import { systemClock } from '../util/clock.js'
+import { StoreError } from '../util/errors.js'
+import { step, type Task } from '../util/task.js'
+import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
+import { listNumberedFiles } from '../version/directory.js'
+import { parseFileName } from '../version/file_names.js'
+import { Manifest } from '../version/manifest.js'
+import { STORE_ID_BYTES } from '../version/manifest_format.js'
+import { INITIAL_STATE, type ManifestContent } from '../version/manifest_reader.js'
+import { LEVEL_COUNT, Version } from '../version/version.js'
+import { closeQuietly, joinPath, syncDirStep } from '../vfs/io.js'
+import { placeOf, type StoreLocation } from '../vfs/location.js'
+import { lockTask } from '../vfs/lock.js'
+import type { Vfs } from '../vfs/vfs.js'
+import { logFileName } from '../wal/format.js'
+import type { LogRecoveryReport } from '../wal/reader.js'
+import { logToTables } from './log_tables.js'
+import { LOST_NAME, lostNames, putAside } from './lost.js'
+import { type ManifestRemains, salvageManifests } from './manifest_salvage.js'
+import { checkOptions, type MaintenanceOptions } from './options.js'
+import { disjointRuns, placeTables } from './placement.js'
+import type { RepairedFile, RepairReport } from './repair_report.js'
+import { checkSignal, runSupervised } from './supervised.js'
+import { TableOutput } from './table_output.js'
+import { salvageTable } from './table_salvage.js'
+import { walkTable } from './table_walk.js'
+import { describeTable, expectStore, Verification } from './verify.js'
+import type { VerifiedFile, VerifyReport } from './verify_report.js'
+import { checkVersion } from './version_check.js'
+
+/** Options of `Store.repair`. */
+export interface RepairOptions extends MaintenanceOptions {
+  /** Ends the repair early, with `ERR_ABORTED`, leaving the store as it was; too late, it has no effect. */
+  signal?: AbortSignal
+}
+
+/** Repairs a store. @throws StoreError see `Store.repair` */
+export async function repairStore(location: StoreLocation, options: RepairOptions = {}): Promise<RepairReport> {
+  checkOptions(options, { vfs: 'object', signal: 'object' })
+  const { signal } = options
+  const { vfs, path } = placeOf(location, options.vfs)
+  checkSignal(signal)
+  expectStore(vfs, path)
+  const repair = new Repair(vfs, path)
+  return runSupervised(repair.run(), () => {
+    if (!repair.isCommitting) checkSignal(signal)
+  })
+}
+
+class Repair {
+  /** From here on it cannot be taken back. */
+  isCommitting = false
+  readonly #vfs: Vfs
+  readonly #dir: string
+  readonly #startMs = systemClock.nowMs()
+  readonly #files: RepairedFile[] = []
+  readonly #damaged: string[] = []
+  readonly #outputs: TableOutput[] = []
+  readonly #tables: { readonly level: number; readonly table: TableMeta }[] = []
+  /** Whether levels have to be found out anew. */
+  #mustPlace = false
+  #levels: TableMeta[][] = Array.from({ length: LEVEL_COUNT }, () => [])
+  #nextNumber = 1
+  #content: ManifestContent | undefined
+  #remains: ManifestRemains = { storeId: undefined, removedTables: new Set(), logNumber: 0, nextFileNumber: 1, lastSequence: 0 }
+
+  constructor(vfs: Vfs, dir: string) {
+    this.#vfs = vfs
+    this.#dir = dir
+  }
+
+  *run(): Task<RepairReport> {
+    const lock = yield* lockTask(this.#vfs, this.#dir)
+    try {
+      const { report, isCurrentLost } = yield* this.#check()
+      for (const { error } of report.files) refuseUnreadable(error?.code, error?.message, this.#dir)
+      if (report.ok && !isCurrentLost) return this.#answer(report, false)
+      this.#mustPlace = this.#content === undefined || report.problems.some(({ file }) => isWhole(report, file))
+      yield* this.#repair(report)
+      return this.#answer(report, true)
+    } finally {
+      if (!this.isCommitting) for (const output of this.#outputs) output.discard()
+      lock.releaseSync()
+    }
+  }
+
+  /** What is there. A lost `CURRENT` alone loses nothing: it named the newest manifest. */
+  *#check(): Task<{ report: VerifyReport; isCurrentLost: boolean }> {
+    const first = new Verification(this.#vfs, this.#dir, true)
+    const report = yield* first.run()
+    this.#content = first.content
+    const { manifests } = listNumberedFiles(this.#vfs, this.#dir)
+    this.#remains = yield* salvageManifests(this.#vfs, this.#dir, manifests)
+    const newest = manifests.at(-1)
+    if (first.content !== undefined || newest === undefined) return { report, isCurrentLost: false }
+    const second = new Verification(this.#vfs, this.#dir, true, newest)
+    const again = yield* second.run()
+    if (second.content === undefined) return { report, isCurrentLost: false }
+    this.#content = second.content
+    const lost = report.problems.filter(({ file }) => file === 'CURRENT')
+    return { report: { ...again, problems: [...lost, ...again.problems] }, isCurrentLost: true }
+  }
+
+  *#repair(report: VerifyReport): Task<void> {
+    this.#nextNumber = this.#firstFreeNumber()
+    for (const file of report.files.filter(({ kind }) => kind === 'table')) yield* this.#takeTable(file)
+    const logNumber = yield* this.#takeLogs(report)
+    if (this.#mustPlace) yield* this.#place(this.#tables.map(({ table }) => table))
+    else for (const { level, table } of this.#tables) this.#levels[level]!.push(table)
+    const version = Version.of(this.#levels)
+    const lastSequence = this.#levels.flat().reduce((greatest, table) => Math.max(greatest, table.largestSequence), this.#lastSequence())
+    for (const { name, kind, state, error } of report.files) {
+      if (kind !== 'manifest') continue
+      if (state !== 'orphaned') this.#tell(name, kind, error === undefined ? 'kept' : 'lost', undefined, undefined, error)
+      // Without a whole one, the others may tell somebody more than they told here.
+      if (state !== 'missing' && (error !== undefined || this.#content === undefined)) this.#damaged.push(name)
+    }
+    yield* putAside(this.#vfs, this.#dir, this.#damaged)
+    yield* step(syncDirStep(this.#vfs, this.#dir))
+    this.isCommitting = true
+    const compactPointers = this.#mustPlace ? INITIAL_STATE.compactPointers : this.#content!.state.compactPointers
+    const state = { logNumber, nextFileNumber: this.#nextNumber, lastSequence, compactPointers }
+    const storeId = this.#content?.storeId ?? this.#remains.storeId ?? this.#vfs.randomBytes(STORE_ID_BYTES)
+    const manifest = yield* Manifest.rebuild(this.#vfs, this.#dir, this.#greatestManifest(), storeId, version, state)
+    try {
+      manifest.sweepSync()
+    } finally {
+      manifest.closeSync()
+    }
+  }
+
+  /** Keeps a table, or what can be read of it. */
+  *#takeTable(file: VerifiedFile): Task<void> {
+    const { name, kind, state, error } = file
+    const { fileNumber } = parseFileName(name)!
+    const [level, stated] = this.#statedPlace(fileNumber)
+    const isWanted = this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined
+    if (!isWanted) return
+    const whole = state === 'missing' ? undefined : yield* this.#wholeTable(name, fileNumber, state === 'ok' ? stated : undefined)
+    if (whole !== undefined) {
+      this.#tables.push({ level, table: whole })
+      // The manifest was wrong about this one: what it says of levels is not to be trusted.
+      if (state !== 'ok') this.#mustPlace = true
+      this.#tell(name, kind, 'kept', whole.entryCount, 0, error)
+      return
+    }
+    const output = this.#output()
+    if (state !== 'missing') {
+      this.#damaged.push(name)
+      const source = this.#vfs.openSync(joinPath(this.#dir, name), 'read')
+      try {
+        yield* salvageTable(source, fileNumber, stated, (entry) => output.add(entry))
+      } finally {
+        closeQuietly(source)
+      }
+    }
+    for (const table of yield* output.finish()) this.#tables.push({ level, table })
+    const lost = stated === undefined ? undefined : Math.max(0, stated.entryCount - output.entryCount)
+    this.#tell(name, kind, output.entryCount > 0 ? 'salvaged' : 'lost', output.entryCount, lost, error)
+  }
+
+  /** The description of a table that is whole by its own word, be the manifest's what it may; `undefined` when it is not. */
+  *#wholeTable(name: string, fileNumber: number, stated: TableMeta | undefined): Task<TableMeta | undefined> {
+    if (stated !== undefined) return stated
+    const path = joinPath(this.#dir, name)
+    try {
+      const meta = describeTable(this.#vfs, path, fileNumber)
+      yield* walkTable(this.#vfs, path, meta)
+      return meta
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      refuseUnreadable(error.code, error.message, this.#dir)
+      return undefined
+    }
+  }
+
+  #statedPlace(fileNumber: number): [level: number, table: TableMeta | undefined] {
+    for (const [level, tables] of this.#content?.version.levels.entries() ?? []) {
+      const table = tables.find((each) => each.fileNumber === fileNumber)
+      if (table !== undefined) return [level, table]
+    }
+    return [0, undefined]
+  }
+
+  /** Leaves logs that are whole below a manifest that is known; makes tables of them otherwise. Returns the oldest log still needed. */
+  *#takeLogs(report: VerifyReport): Task<number> {
+    const oldest = this.#content?.state.logNumber ?? this.#remains.logNumber
+    const logs = report.files.filter(({ kind, name }) => kind === 'log' && parseFileName(name)!.fileNumber >= oldest)
+    if (!this.#mustPlace && logs.every(({ error }) => error === undefined)) {
+      for (const { name } of logs) this.#tell(name, 'log', 'kept', undefined, 0, undefined)
+      return oldest
+    }
+    let expected = this.#content === undefined ? undefined : this.#content.state.lastSequence + 1
+    let dropOnGap = true
+    for (const { name, error } of logs) {
+      const { fileNumber } = parseFileName(name)!
+      const inTables = this.#content?.state.lastSequence ?? 0
+      const output = this.#output()
+      const log: LogRecoveryReport | undefined = yield* this.#takeLog(fileNumber, { expected, inTables, dropOnGap }, output)
+      for (const table of yield* output.finish()) this.#tables.push({ level: 0, table })
+      const isDamaged = log === undefined || log.damage.length > 0
+      if (isDamaged) this.#damaged.push(name)
+      if (isDamaged) dropOnGap = false
+      if (log !== undefined && log.records > 0) expected = log.lastSequence + 1
+      const kept = log?.operations ?? 0
+      this.#tell(name, 'log', isDamaged ? (kept > 0 ? 'salvaged' : 'lost') : 'merged', kept, isDamaged ? undefined : 0, error)
+    }
+    return this.#nextNumber++
+  }
+
+  *#takeLog(
+    logNumber: number,
+    place: { expected: number | undefined; inTables: number; dropOnGap: boolean },
+    output: TableOutput,
+  ): Task<LogRecoveryReport | undefined> {
+    try {
+      return yield* logToTables(this.#vfs, this.#dir, logNumber, place, output)
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.path !== joinPath(this.#dir, logFileName(logNumber))) throw error
+      refuseUnreadable(error.code, error.message, this.#dir)
+      return undefined
+    }
+  }
+
+  /** Finds levels for tables, merging where it must be. */
+  *#place(tables: readonly TableMeta[]): Task<void> {
+    const { levels, merges } = placeTables(tables)
+    this.#levels = levels
+    for (const group of merges) {
+      const output = this.#output()
+      const runs = disjointRuns(group).map((run) => ({ level: 0, tables: run }))
+      const subject = { vfs: this.#vfs, dir: this.#dir, runs, lastSequence: Infinity, sink: output }
+      yield* checkVersion(subject, {
+        onTable: (_table, _level, error) => {
+          if (error !== undefined) throw error as Error
+        },
+        onContradiction: () => {},
+        onBytes: () => {},
+      })
+      this.#levels[1]!.push(...(yield* output.finish()))
+      const names = new Set(group.map(({ fileNumber }) => tableFileName(fileNumber)))
+      for (const [i, file] of this.#files.entries())
+        if (names.has(file.name) && file.fate === 'kept') this.#files[i] = { ...file, fate: 'merged' }
+    }
+  }
+
+  #output(): TableOutput {
+    const output = new TableOutput(this.#vfs, this.#dir, () => this.#nextNumber++)
+    this.#outputs.push(output)
+    return output
+  }
+
+  #lastSequence(): number {
+    return this.#content?.state.lastSequence ?? this.#remains.lastSequence
+  }
+
+  /** The greatest number of a manifest, be it one that was put aside, or one that is only named. */
+  #greatestManifest(): number {
+    const current = readCurrentSync(this.#vfs, this.#dir)
+    const named = current === undefined ? undefined : decodeCurrent(current)
+    const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir)]
+    const numbers = names.map((name) => parseFileName(name)).filter((parsed) => parsed?.kind === 'manifest')
+    return numbers.reduce((greatest, parsed) => Math.max(greatest, parsed!.fileNumber), named ?? 0)
+  }
+
+  /** Greater than every number that any file has or had, as far as is known. */
+  #firstFreeNumber(): number {
+    const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir)]
+    const numbers = names.map((name) => parseFileName(name)).filter((parsed) => parsed?.kind === 'table' || parsed?.kind === 'log')
+    const known = Math.max(this.#content?.state.nextFileNumber ?? 1, this.#remains.nextFileNumber)
+    return numbers.reduce((next, parsed) => Math.max(next, parsed!.fileNumber + 1), known)
+  }
+
+  #tell(
+    name: string,
+    kind: VerifiedFile['kind'],
+    fate: RepairedFile['fate'],
+    entriesKept: number | undefined,
+    entriesLost: number | undefined,
+    error: RepairedFile['error'],
+  ): void {
+    this.#files.push({ name, kind, fate, entriesKept, entriesLost, error })
+  }
+
+  #answer(report: VerifyReport, isChanged: boolean): RepairReport {
+    const tables = isChanged ? this.#levels.flat() : this.#content!.version.levels.flat()
+    return {
+      isChanged,
+      files: this.#files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+      problems: report.problems,
+      isRebuilt: this.#mustPlace,
+      tables: tables.length,
+      entries: tables.reduce((sum, { entryCount }) => sum + entryCount, 0),
+      lostDirectory: this.#damaged.length > 0 ? joinPath(this.#dir, LOST_NAME) : undefined,
+      durationMs: systemClock.nowMs() - this.#startMs,
+    }
+  }
+}
+
+/** What this version cannot read, another one can: such a store is not to be repaired by throwing it away. */
+function refuseUnreadable(code: string | undefined, message: string | undefined, path: string): void {
+  if (code !== 'ERR_CODEC_UNAVAILABLE' && code !== 'ERR_FORMAT_VERSION') return
+  throw new StoreError(code, `the store was not repaired, because not all of it can be read here: ${message}`, { path })
+}
+
+/** Whether a problem is not of the file itself, but between files. */
+function isWhole(report: VerifyReport, name: string): boolean {
+  return report.files.find((file) => file.name === name)?.error === undefined && name !== 'CURRENT'
+}
