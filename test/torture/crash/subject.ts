@@ -17,8 +17,10 @@ import {
   type Value,
   type WriteOptions,
 } from '../../../src/index.js'
+import { Random } from '../../../src/util/random.js'
 import { type Change, History, modelKey } from '../../support/history.js'
 import { TINY } from '../../support/options.js'
+import { LateVfs } from '../metamorphic/late_vfs.js'
 
 /** What has been promised at some moment, in numbers of writes. */
 export interface Promised {
@@ -51,10 +53,12 @@ export class Subject {
   #durable = 0
   /** Called with each file system that the store gets: the one it begins with, and those of later lives. */
   readonly #onVfs: (vfs: MemoryVfs) => void
+  readonly #random: Random
 
   constructor(options: StoreOptions, onVfs: (vfs: MemoryVfs) => void = () => {}, seed = 1) {
     this.options = { ...TINY, ...options, clock: this.clock }
     this.#onVfs = onVfs
+    this.#random = new Random(seed)
     this.vfs = memory({ seed })
     onVfs(this.vfs)
   }
@@ -71,11 +75,11 @@ export class Subject {
   }
 
   async open(options: StoreOptions = {}): Promise<void> {
-    this.#store = await this.settled(Store.open(this.vfs, { ...this.options, ...options }))
+    this.#store = await this.settled(Store.open(this.#late(), { ...this.options, ...options }))
   }
 
   openSync(): void {
-    this.#store = Store.openSync(this.vfs, this.options)
+    this.#store = Store.openSync(this.#late(), this.options)
   }
 
   async close(): Promise<void> {
@@ -237,6 +241,11 @@ export class Subject {
       if (turns > TURNS_MAX) throw new Error('a call of the store hangs')
     }
     return promise
+  }
+
+  /** The disk, with syncs that now and then tell late that they are done: what is written meanwhile is not durable by them. */
+  #late(): LateVfs {
+    return new LateVfs(this.vfs, () => this.#random.chance(0.3))
   }
 
   #issued(...changes: (readonly [Key, Value | undefined])[]): number {
