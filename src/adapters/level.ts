@@ -163,6 +163,17 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractDa
     })
   }
 
+  /**
+   * Makes the database at `location` open again, with what can be read of it; damaged files are put into the folder `lost` inside of it.
+   * Close it first. `Store.repair` tells what was saved and what was not.
+   *
+   * @throws VarveLevelError (as a rejection) `LEVEL_LOCKED`, `LEVEL_IO_ERROR`; other errors of `Store.repair` as they are
+   */
+  static async repair(location: StoreLocation): Promise<void> {
+    checkLocation(location)
+    await Store.repair(location).catch(rethrow)
+  }
+
   /** What was passed to the constructor. */
   get location(): StoreLocation {
     return this.#location

@@ -195,7 +195,12 @@ function* assemble(
     { salvage: options.recovery === 'salvage' },
     (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
   )
-  if (!options.readOnly) manifest.sweepSync()
+  if (!options.readOnly) {
+    // Where nothing could be saved there will be no table to take the place of the damaged logs, which would refuse the next opening.
+    const isNothingSaved = report.damage.length > 0 && report.records === 0
+    if (isNothingSaved) yield* manifest.append({ added: [], removed: [], logNumber: manifest.state.nextFileNumber })
+    manifest.sweepSync()
+  }
   // What was salvaged becomes a table, too: the damaged log would refuse the next opening.
   const isInDoubt = report.unsyncedLogs.length > 0 || report.damage.length > 0
   const mustFlush = !options.readOnly && (isInDoubt || report.logs.length > REPLAYED_LOGS_MAX)

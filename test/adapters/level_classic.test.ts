@@ -3,7 +3,7 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -293,5 +293,38 @@ describe('destroy', () => {
       expect(existsSync(location) ? readdirSync(location) : []).toEqual(others)
       expect(existsSync(location)).toBe(others.length > 0)
     }
+  })
+})
+
+describe('repair', () => {
+  test('it takes a location', async () => {
+    for (const location of [undefined, '']) {
+      const error = await failure(VarveLevel.repair(location as string))
+      expect(error).toBeInstanceOf(TypeError)
+    }
+  })
+
+  test('where there is no database, it says so', async () => {
+    const error = await failure(VarveLevel.repair(join(temporaryDirectory(), 'none')))
+    expect(error.code).toBe('ERR_NOT_A_STORE')
+  })
+
+  test('a database that is open is locked', async () => {
+    const location = join(temporaryDirectory(), 'db')
+    await open(TINY, location)
+    expect((await failure(VarveLevel.repair(location))).code).toBe('LEVEL_LOCKED')
+  })
+
+  test('it brings back a database whose manifest is gone', async () => {
+    const location = join(temporaryDirectory(), 'db')
+    const db = await open(TINY, location)
+    const all = entries(100, 'v'.repeat(100))
+    await db.batch(all)
+    await db.close()
+    for (const name of readdirSync(location)) if (name.startsWith('MANIFEST')) rmSync(join(location, name))
+    expect((await failure(new VarveLevel(location).open())).code).toBe('LEVEL_DATABASE_NOT_OPEN')
+    await VarveLevel.repair(location)
+    const again = await open(TINY, location)
+    expect(await again.keys().all()).toHaveLength(all.length)
   })
 })

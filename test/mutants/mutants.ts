@@ -76,8 +76,8 @@ const durability: readonly Mutant[] = [
   mutant(
     'the renaming of CURRENT is not synced before the old manifest goes',
     MANIFEST,
-    '    try {\n      yield* this.#syncDir()\n    } catch (error) {\n      file.closeSync()\n      this.#lose(error)',
-    '    try {\n      yield* []\n    } catch (error) {\n      file.closeSync()\n      this.#lose(error)',
+    '    try {\n      yield* this.#syncDir()\n    } catch (error) {\n      closeQuietly(file)\n      this.#lose(error)',
+    '    try {\n      yield* []\n    } catch (error) {\n      closeQuietly(file)\n      this.#lose(error)',
   ),
   mutant(
     'durable writes are acknowledged before the sync',

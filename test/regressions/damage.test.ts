@@ -54,3 +54,19 @@ test.each(['CURRENT', 'LOCK'])('verify reports that %s cannot be read, instead o
   expect(ok).toBe(false)
   expect(problems[0]).toMatchObject({ file: name, code: 'ERR_IO' })
 })
+
+test('a log of which nothing could be salvaged does not refuse the next opening', async () => {
+  const disk = await closedStore()
+  const [log] = disk.files().filter((path) => path.endsWith('.log')) as [string]
+  const bytes = disk.readFile(log)
+  bytes[bytes.lastIndexOf('a')]! ^= 1
+  disk.writeFile(log, bytes)
+  expect(failure(() => Store.openSync(disk, TINY)).code).toBe('ERR_CORRUPTION')
+  const salvaged = await openStore(disk, { ...TINY, recovery: 'salvage' })
+  expect(entriesOf(salvaged)).toEqual([])
+  await salvaged.put('b', 2, { sync: true })
+  const lost = await openStore(disk.crashClone({ unsyncedPercent: 0, seed: 1 }))
+  expect(entriesOf(lost)).toEqual([['b', 2]])
+  await salvaged.close()
+  expect(entriesOf(await openStore(disk))).toEqual([['b', 2]])
+})

@@ -7,7 +7,7 @@
 import { Random } from '../../src/util/random.js'
 import { CLOSE, type Closeness, Sweep } from './crash/sweep.js'
 import { type Workload, WORKLOADS } from './crash/workloads.js'
-import { Counts, type Discipline } from './discipline.js'
+import type { Counts, Discipline } from './discipline.js'
 
 export { CLOSE, type Closeness } from './crash/sweep.js'
 export { type Workload, WORKLOADS } from './crash/workloads.js'
@@ -25,22 +25,13 @@ export async function sweepWorkload(workload: Workload, seed: number, counts: Co
   return sweep.changes
 }
 
-/** How many crash points each workload has with a seed. */
-export async function countCrashPoints(seed: number): Promise<{ readonly name: string; readonly crashPoints: number }[]> {
-  const rows: { name: string; crashPoints: number }[] = []
-  for (const workload of WORKLOADS) {
-    const crashPoints = await sweepWorkload(workload, seed, new Counts(), { ...CLOSE, stride: Infinity })
-    rows.push({ name: workload.name, crashPoints })
-  }
-  return rows
-}
-
 /** See the head of this file. */
 export const crashPoints: Discipline = {
   name: 'crash',
   title: 'crashes before every change of the disk',
-  run: async ({ seed, counts }) => {
+  run: async ({ seed, counts, note }) => {
     const workload = new Random(seed).pick(WORKLOADS)
-    await sweepWorkload(workload, seed, counts)
+    note(`${workload.name}: rounds`, 1)
+    note(`${workload.name}: crash points`, await sweepWorkload(workload, seed, counts))
   },
 }

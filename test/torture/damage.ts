@@ -4,7 +4,7 @@
  * come of which damage.
  *
  * The work is cut into slices. A round does the slice that its seed names, modulo their number, so rounds with seeds that follow each other
- * do everything once; `sweepAll` does it at once. On top of that each round damages files at random, by its seed.
+ * do everything once. On top of that each round damages files at random, by its seed.
  *
  * | section | what |
  * |---|---|
@@ -39,13 +39,6 @@ export interface Tally {
   harmlessTail: number
   /** Losses at the end of a log of what had been synced, with the claim that told of it. */
   unseenTail: number
-}
-
-/** The count of a sweep. `wrong` is 0: a sweep that finds something ends with an error. */
-export interface DamageCount {
-  readonly sections: Record<string, Record<string, Tally>>
-  readonly flipsTried: number
-  readonly wrong: 0
 }
 
 /** A specimen and those of its files that are damaged byte by byte. */
@@ -109,8 +102,7 @@ class Sweep {
     const outcome = await this.#examine(section, damage, () => examineFully(damage))
     if (section !== 'reads') await this.#verify(damage, () => examineByVerifying(damage, outcome))
     await this.#verify(damage, () => examineSync(damage, { readOnly: true }))
-    // What salvage makes of several records damaged at once is not worked out here.
-    if (damage.salvaged === undefined || section === 'random') return
+    if (damage.salvaged === undefined) return
     await this.#verify(damage, () => examineSalvage(damage, damage.salvaged!))
   }
 
@@ -143,19 +135,8 @@ const FIELDS = {
   'unseen tail': 'unseenTail',
 } as const satisfies Record<Outcome, keyof Tally>
 
-/** Does all slices at once, each bit and each length once, and gives the count. Throws what it finds. */
-export async function sweepAll(): Promise<DamageCount> {
-  const sweep = new Sweep()
-  for (let slice = 0; slice < SLICE_COUNT; slice++) {
-    await sweep.run(slice)
-    await sweep.runRandom(slice)
-  }
-  return countOf(sweep)
-}
-
-function countOf({ sections }: Sweep): DamageCount {
-  const flips = Object.values(sections['flips'] ?? {})
-  return { sections, flipsTried: flips.reduce((sum, { tried }) => sum + tried, 0), wrong: 0 }
+function flipsTried({ sections }: Sweep): number {
+  return Object.values(sections['flips'] ?? {}).reduce((sum, { tried }) => sum + tried, 0)
 }
 
 /** The discipline. */
@@ -168,7 +149,7 @@ export const damage: Discipline = {
       await sweep.run(((round.seed % SLICE_COUNT) + SLICE_COUNT) % SLICE_COUNT)
       await sweep.runRandom(round.seed)
     } finally {
-      round.counts.add('bit flips', countOf(sweep).flipsTried)
+      round.counts.add('bit flips', flipsTried(sweep))
       round.counts.add('damaged files', sweep.cases)
       for (const [section, kinds] of Object.entries(sweep.sections)) {
         for (const [kind, tally] of Object.entries(kinds)) {

@@ -94,9 +94,13 @@ function readLog(records: readonly LogRecord[], isHit: (start: number, end: numb
     if (claim > 0 || (records.length > 0 && whole[0] === records[0])) isDamage = true
     else tornAt = 0
   }
+  let damageEnd = -1
   for (const record of lost) {
-    if (claim > record.start) isDamage = true
-    else if (record.start < tornAt) tornAt = record.start
+    // What follows damage without a whole record between is skipped with it.
+    if (claim > record.start || record.start === damageEnd) {
+      isDamage = true
+      damageEnd = record.end
+    } else if (record.start < tornAt) tornAt = record.start
   }
   for (const record of records) if (record.start >= tornAt) lost.add(record)
   return { lost, isDamage, isClaiming: claim > 0 }
