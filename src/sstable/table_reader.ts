@@ -288,7 +288,8 @@ function openFile(vfs: Vfs, path: string): VfsFile {
   try {
     return vfs.openSync(path, 'read')
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') throw corruption('a table that the manifest names is missing', path, undefined, error)
+    if (systemCode(error) === 'ENOENT')
+      throw corruption('a table that the manifest names is missing (is there a writer? then open again)', path, undefined, error)
     throw error
   }
 }

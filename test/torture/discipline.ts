@@ -10,6 +10,7 @@ export type CountName =
   | 'operations'
   | 'option sets'
   | 'crash points'
+  | 'crashes'
   | 'recoveries'
   | 'I/O faults'
   | 'bit flips'

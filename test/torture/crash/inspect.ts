@@ -47,8 +47,8 @@ interface Expected {
   readonly hasAfter: boolean
 }
 
-/** Fails unless the store on this disk is as it must be. `number` varies how it is opened and closed. Returns the openings. */
-export async function inspect(branch: Branch, number: number, isCutOff: boolean): Promise<number> {
+/** Fails unless the store on this disk is as it must be. `number` varies how it is opened and closed. Returns the crashes and openings. */
+export async function inspect(branch: Branch, number: number, isCutOff: boolean): Promise<{ crashes: number; openings: number }> {
   const { vfs } = branch
   vfs.capacityBytes = Infinity
   const wrecks: Wreck[] = []
@@ -66,6 +66,7 @@ export async function inspect(branch: Branch, number: number, isCutOff: boolean)
   expectEntries('a snapshot', snapshot.scan({ keys: 'bytes' }).toArraySync(), branch.subject.history.entriesAt(write))
   expectValue('what was written after the crash', store.getSync(AFTER_KEY), AFTER_VALUE)
   snapshot.close()
+  let crashes = 1
   let openings = 1
   // A write that is durable takes along what was recovered before it.
   if (isSync && number % POWER_EVERY === 0) {
@@ -73,6 +74,7 @@ export async function inspect(branch: Branch, number: number, isCutOff: boolean)
       write,
       hasAfter: true,
     })
+    crashes++
     openings++
   }
   if (number % 2 === 0) store.closeSync()
@@ -84,7 +86,8 @@ export async function inspect(branch: Branch, number: number, isCutOff: boolean)
     openings++
   }
   for (const [i, wreck] of wrecks.entries()) openings += expectSecond(wreck, branch, write, number + i)
-  return openings
+  crashes += wrecks.length
+  return { crashes, openings }
 }
 
 /** Where a recovery was cut off, and what had been promised by then. */

@@ -105,8 +105,9 @@ export class Sweep {
     const number = this.#recoveries++
     try {
       const isCutOff = number % secondEvery === secondEvery - 1
-      const recoveries = await inspect(branch, number, isCutOff)
-      this.#counts.add('recoveries', recoveries)
+      const { crashes, openings } = await inspect(branch, number, isCutOff)
+      this.#counts.add('crashes', crashes)
+      this.#counts.add('recoveries', openings)
     } catch (error) {
       throw new Error(`${branch.what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }

@@ -155,8 +155,8 @@ async function lookBeside(round: Round, orders: Orders): Promise<void> {
     find(store, candidates(new Map(), orders, { ...before, issued }, false))
     round.note('looked beside a writer', 1)
   } catch (error) {
-    // Tables may be deleted under a reader.
-    if (!(error instanceof StoreError) || error.code !== 'ERR_IO' || !error.message.includes('no such file')) throw error
+    // Tables may be deleted under a reader, as docs/durability.md says.
+    if (!(error instanceof StoreError) || !/no such file|that the manifest names is missing/.test(error.message)) throw error
     round.note('was too late beside a writer', 1)
   } finally {
     await store?.close()
