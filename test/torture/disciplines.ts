@@ -19,6 +19,7 @@ export const GOALS: Goals = {
   metamorphic: { operations: 2_000_000, 'option sets': 500 },
   // Rounds that follow each other go through the whole sweep.
   damage: { rounds: SLICE_COUNT },
+  io: { 'I/O faults': 100_000 },
   fuzz: { 'decoder inputs': 500_000 },
   kill: { kills: 1000 },
   resources: { scans: 1_000_000, openings: 10_000 },
