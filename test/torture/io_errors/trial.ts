@@ -80,6 +80,8 @@ export class Trial {
     try {
       this.#store = await opening
       this.#ledger.reopened(this.#store)
+      // Opening reads what the disk has kept, and makes it durable before it calls anything durable.
+      this.#isLogSyncLost = false
       this.#store.on('backgroundError', ({ error }) => this.#fail(error))
     } catch (error) {
       this.#fail(error)
