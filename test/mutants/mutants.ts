@@ -112,12 +112,7 @@ const durability: readonly Mutant[] = [
     'if (log < logNumber && !waiting.has(log))',
     'if (log <= logNumber && !waiting.has(log))',
   ),
-  mutant(
-    'what was recovered is not made durable before later writes are',
-    'src/store/log_set.ts',
-    '    this.waitForFloorSync()\n    for (const log of this.#older)',
-    '    for (const log of this.#older)',
-  ),
+  mutant('what was recovered is not made durable before later writes are', 'src/store/log_set.ts', 'this.#floor?.waitSync()', ''),
 ]
 
 const recovery: readonly Mutant[] = [

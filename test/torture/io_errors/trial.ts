@@ -269,7 +269,7 @@ export class Trial {
     const powerLoss = this.#disk.crashClone({ unsyncedPercent, seed })
     this.#wrecks.push({ what: `power loss ${when}, ${unsyncedPercent} % survives`, disk: powerLoss, wasKilled: false, promised })
     if (order === 0) this.#wrecks.push({ what: `killed ${when}`, disk: this.#disk.processKillClone(), wasKilled: true, promised })
-    this.#counts.add('crash points', 2 - order)
+    this.#counts.add('crashes', 2 - order)
   }
 
   /** Waits for a call, for a while: it may be one that waits for space. */
