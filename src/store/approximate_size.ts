@@ -7,12 +7,14 @@
 import { compareBytes } from '../codec/bytes.js'
 import { ReadContext } from '../sstable/read_context.js'
 import type { TableMeta } from '../sstable/table_meta.js'
+import { checkRange } from './call_options.js'
 import type { Engine } from './engine.js'
 import { type EncodedRange, type KeyRange, encodeRange } from './scan.js'
 
 /** Bytes of the tables that hold keys of the range. */
 export async function approximateSize(engine: Engine, range: KeyRange): Promise<number> {
   engine.checkReadable()
+  checkRange(range)
   const bounds = encodeRange(range)
   const { lower, upper } = bounds
   if (lower !== undefined && upper !== undefined && Buffer.compare(lower, upper) >= 0) return 0
@@ -34,6 +36,8 @@ async function bytesOf(engine: Engine, table: TableMeta, { lower, upper }: Encod
   const startsInside = lower === undefined || compare(lower, smallestKey) <= 0
   const endsInside = upper === undefined || compare(largestKey, upper) < 0
   if (startsInside && endsInside) return table.fileBytes
+  // The store may have been closed since the table before: nothing is to be opened then.
+  engine.checkReadable()
   const context = new ReadContext(false, engine.options.verifyChecksums)
   let reader = engine.tables.reader(table, context)
   while (reader === undefined) {

@@ -67,6 +67,9 @@ export class CommitQueue {
   #unsynced: Group[] = []
   #isSyncing = false
   #isPaced = false
+  /** Whether groups are being written. Making room for one may end background work, which asks to go on: that comes after, not inside. */
+  #isDraining = false
+  #isCalledAgain = false
   #isBufferTimed = false
   #isSyncTimed = false
   #stopped: StoreError | undefined
@@ -229,7 +232,7 @@ export class CommitQueue {
     } catch (error) {
       throw this.#stop(error)
     }
-    this.#acknowledge(this.lastSequence)
+    this.#acknowledge(this.#unsynced.length, this.lastSequence)
   }
 
   /** Makes everything issued so far durable. */
@@ -284,6 +287,22 @@ export class CommitQueue {
 
   /** Writes waiting groups while they are admitted. `onTheSpot`: nothing is waited for but room. */
   #drain(onTheSpot = false): void {
+    if (this.#isDraining) {
+      this.#isCalledAgain = true
+      return
+    }
+    this.#isDraining = true
+    try {
+      do {
+        this.#isCalledAgain = false
+        this.#writeWaiting(onTheSpot)
+      } while (this.#isCalledAgain)
+    } finally {
+      this.#isDraining = false
+    }
+  }
+
+  #writeWaiting(onTheSpot: boolean): void {
     if (this.#isPaced || this.#held !== undefined) return
     while (this.#waiting.length > 0) {
       const delayMs = onTheSpot ? 0 : this.#host.paceMs()
@@ -313,7 +332,7 @@ export class CommitQueue {
       } else if (group.needsSync) this.writeBuffered()
     } catch (error) {
       group.decision?.end?.()
-      group.reject(error)
+      if (group.isAccepted) group.reject(error)
       this.#recycle(record)
       return true
     }
@@ -400,24 +419,21 @@ export class CommitQueue {
   async #syncLoop(): Promise<void> {
     this.#isSyncing = true
     while (this.#unsynced.length > 0) {
-      const { lastSequence } = this
+      // A group that comes while the disk is at work may rest on records that this sync does not cover.
+      const last = this.#unsynced.at(-1)!
       try {
         await this.#logs.sync()
       } catch (error) {
         this.#stop(error)
         break
       }
-      this.#acknowledge(lastSequence)
+      this.#acknowledge(this.#unsynced.indexOf(last) + 1, last.lastSequence)
     }
     this.#isSyncing = false
   }
 
-  #acknowledge(sequence: number): void {
-    let count = 0
-    for (const group of this.#unsynced) {
-      if (group.lastSequence > sequence) break
-      count++
-    }
+  /** The first `count` groups that wait for a sync are durable, and with them everything up to `sequence`. */
+  #acknowledge(count: number, sequence: number): void {
     const done = this.#unsynced.splice(0, count)
     this.#host.publish(sequence)
     for (const group of done) group.resolve()

@@ -11,6 +11,8 @@ export class ObsoleteFiles {
   readonly #clock: Clock
   readonly #mayDelete: () => boolean
   #isScheduled = false
+  /** Files that could not be deleted since the last request. */
+  #failures = 0
 
   /** @param mayDelete is asked before each deletion; what is not deleted now waits for the next request, or the next opening. */
   constructor(files: FileRegistry, clock: Clock, mayDelete: () => boolean) {
@@ -21,12 +23,19 @@ export class ObsoleteFiles {
 
   /** There are some. */
   request(): void {
+    this.#failures = 0
+    this.#schedule()
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     this.#clock.nextTurn(() => {
       this.#isScheduled = false
       if (!this.#mayDelete()) return
-      if (this.#files.deleteObsoleteSync(1) > 0 && this.#files.obsoleteCount > 0) this.request()
+      if (this.#files.deleteObsoleteSync(1) === 0) this.#failures++
+      // Each of those that cannot be deleted is tried once.
+      if (this.#failures < this.#files.obsoleteCount) this.#schedule()
     })
   }
 }

@@ -52,6 +52,8 @@ export class RecoveredFloor implements DurableFloor {
       try {
         await this.#scheduler.flushed()
       } catch (error) {
+        // Another attempt may have come through meanwhile.
+        if (!this.#isLeft()) return
         // A full disk is waited out: what waits for this was written, and cannot be taken back.
         if (!this.#shortage.areJobsShort || this.#isClosing()) throw error
         await new Promise<void>((resolve) => this.#clock.delay(RETRY_MS, resolve))

@@ -40,8 +40,8 @@ export class FileRegistry {
   readonly #tableCounts = new Map<number, number>()
   /** Versions whose tables are counted: those that somebody still refers to. */
   readonly #tracked = new Set<Version>()
-  #obsoleteTables: number[] = []
-  #obsoleteLogs: number[] = []
+  /** In the order in which they are to be deleted. */
+  #obsolete: ObsoleteFile[] = []
   #isSuspended = false
 
   constructor(vfs: Vfs, dir: string, isReadOnly: boolean) {
@@ -87,7 +87,7 @@ export class FileRegistry {
       return
     }
     this.#tableCounts.delete(fileNumber)
-    this.#obsoleteTables.push(fileNumber)
+    this.#obsolete.push({ number: fileNumber, isLog: false })
     this.listener.onObsolete?.()
   }
 
@@ -108,17 +108,18 @@ export class FileRegistry {
 
   /** Names of the files that wait to be deleted. */
   get obsoleteNames(): readonly string[] {
-    return [...this.#obsoleteLogs.map(logFileName), ...this.#obsoleteTables.map(tableFileName)]
+    return this.#obsolete.map(nameOf)
   }
 
   /** Logs below `logNumber` are in tables, durably. */
   dropLogsBelow(logNumber: number): void {
     // The folder is asked, and no list of logs kept, because a log that were missing on the list would stay for ever.
-    const waiting = new Set(this.#obsoleteLogs)
+    const waiting = new Set(this.#obsolete.filter(({ isLog }) => isLog).map(({ number }) => number))
+    const before = this.#obsolete.length
     for (const log of this.#logsPresent()) {
-      if (log < logNumber && !waiting.has(log)) this.#obsoleteLogs.push(log)
+      if (log < logNumber && !waiting.has(log)) this.#obsolete.push({ number: log, isLog: true })
     }
-    if (this.#obsoleteLogs.length > waiting.size) this.listener.onObsolete?.()
+    if (this.#obsolete.length > before) this.listener.onObsolete?.()
   }
 
   /** None when the folder cannot be listed now: the next edit asks again. */
@@ -133,7 +134,7 @@ export class FileRegistry {
 
   /** Files that wait to be deleted. */
   get obsoleteCount(): number {
-    return this.#obsoleteTables.length + this.#obsoleteLogs.length
+    return this.#obsolete.length
   }
 
   /** Deletes nothing until `resumeDeletion`. */
@@ -146,24 +147,22 @@ export class FileRegistry {
     this.#isSuspended = false
   }
 
-  /** Deletes up to `limit` obsolete files and returns how many are gone. What cannot be deleted stays for the next call. */
+  /**
+   * Deletes up to `limit` obsolete files and returns how many are gone. What cannot be deleted goes to the end of the queue, so that it keeps
+   * no other file on the disk.
+   */
   deleteObsoleteSync(limit = Infinity): number {
     if (this.#isSuspended || this.#isReadOnly) return 0
     let tried = 0
     let deleted = 0
-    for (let i = Math.min(limit, this.#obsoleteLogs.length); i > 0; i--, tried++) {
-      const logNumber = this.#obsoleteLogs.shift()!
-      if (this.#deleteSync(logFileName(logNumber))) deleted++
-      else this.#obsoleteLogs.push(logNumber)
-    }
-    for (let left = this.#obsoleteTables.length; left > 0 && tried < limit; left--) {
-      const fileNumber = this.#obsoleteTables.shift()!
+    for (let left = this.#obsolete.length; left > 0 && tried < limit; left--) {
+      const file = this.#obsolete.shift()!
       // A table may have been named again since: by a job that moved it.
-      if (this.#tableCounts.has(fileNumber)) continue
+      if (!file.isLog && this.#tableCounts.has(file.number)) continue
       tried++
-      this.listener.onDeleteTable?.(fileNumber)
-      if (this.#deleteSync(tableFileName(fileNumber))) deleted++
-      else this.#obsoleteTables.push(fileNumber)
+      if (!file.isLog) this.listener.onDeleteTable?.(file.number)
+      if (this.#deleteSync(nameOf(file))) deleted++
+      else this.#obsolete.push(file)
     }
     return deleted
   }
@@ -180,4 +179,13 @@ export class FileRegistry {
       return false
     }
   }
+}
+
+interface ObsoleteFile {
+  readonly number: number
+  readonly isLog: boolean
+}
+
+function nameOf({ number, isLog }: ObsoleteFile): string {
+  return isLog ? logFileName(number) : tableFileName(number)
 }

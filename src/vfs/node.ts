@@ -54,6 +54,8 @@ class NodeFile implements VfsFile {
   /** For syncs in the pool, once there was one. */
   private poolFd: number | undefined
   private poolSync: Promise<void> | undefined
+  /** The one after that, which has not begun. */
+  private nextPoolSync: Promise<void> | undefined
   private isClosed = false
   private pending = 0
 
@@ -100,15 +102,27 @@ class NodeFile implements VfsFile {
   }
 
   sync(): Promise<void> {
+    if (this.isClosed) return Promise.reject(this.closedError('sync'))
+    // One that has not begun covers what was written until now.
+    if (this.nextPoolSync !== undefined) return this.nextPoolSync
     const before = this.poolSync
-    const sync: Promise<void> = this.inPool('sync', (done) => {
+    const sync: Promise<void> = this.inPool('sync', (ended) => {
       // Opened before the error that it is to see.
       this.poolFd ??= this.openAgain()
       const fd = this.poolFd
-      if (before === undefined) fdatasync(fd, done)
-      else before.then(() => fdatasync(fd, done), done)
+      if (before === undefined) return fdatasync(fd, ended)
+      const begin = (): void => {
+        this.nextPoolSync = undefined
+        this.poolSync = sync
+        fdatasync(fd, ended)
+      }
+      before.then(begin, (error: Error) => {
+        this.nextPoolSync = undefined
+        ended(error)
+      })
     })
-    this.poolSync = sync
+    if (before === undefined) this.poolSync = sync
+    else this.nextPoolSync = sync
     const end = (): void => {
       if (this.poolSync === sync) this.poolSync = undefined
     }
@@ -175,8 +189,11 @@ class NodeFile implements VfsFile {
 
   private closeDescriptor(): void {
     try {
-      if (this.poolFd !== undefined && this.poolFd !== this.fd) closeSync(this.poolFd)
-      closeSync(this.fd)
+      try {
+        if (this.poolFd !== undefined && this.poolFd !== this.fd) closeSync(this.poolFd)
+      } finally {
+        closeSync(this.fd)
+      }
     } catch (error) {
       throw ioError(error, 'close', this.path)
     }
