@@ -62,10 +62,16 @@ function markDestroyed(vfs: Vfs, dir: string): void {
   else if (vfs.statSync(marker) === undefined) vfs.openSync(marker, 'create').closeSync()
 }
 
+/** Kinds of files that a repair puts aside. */
+const PUT_ASIDE: ReadonlySet<string | undefined> = new Set(['table', 'log', 'manifest', 'current'])
+
 /** Deletes what a repair has put aside. */
 function deleteLost(vfs: Vfs, dir: string): void {
   if (vfs.statSync(dir)?.isDirectory !== true) return
-  for (const name of vfs.readdirSync(dir)) if (parseFileName(name) !== undefined) vfs.unlinkSync(joinPath(dir, name))
+  for (const name of vfs.readdirSync(dir)) {
+    const path = joinPath(dir, name)
+    if (PUT_ASIDE.has(parseFileName(name)?.kind) && vfs.statSync(path)?.isFile === true) vfs.unlinkSync(path)
+  }
   removeIfEmpty(vfs, dir)
 }
 
@@ -77,7 +83,7 @@ function removeIfEmpty(vfs: Vfs, dir: string): boolean {
     return true
   } catch (error) {
     // Somebody has just put something into it, or works in it.
-    if (['ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM', 'EACCES', 'EINVAL'].includes(systemCode(error) ?? '')) return false
+    if (['ENOTEMPTY', 'EEXIST', 'EBUSY', 'EPERM', 'EACCES', 'EINVAL', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
     throw error
   }
 }

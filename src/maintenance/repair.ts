@@ -20,7 +20,7 @@
 import { tableFileName } from '../sstable/format.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import { systemClock } from '../util/clock.js'
-import { StoreError } from '../util/errors.js'
+import { StoreError, systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
 import { listNumberedFiles } from '../version/directory.js'
@@ -96,6 +96,7 @@ class Repair {
       const { report, isCurrentLost } = yield* this.#check()
       for (const { error } of report.files) refuseUnreadable(error?.code, error?.message, this.#dir)
       if (report.ok && !isCurrentLost) return this.#answer(report, false)
+      if (isStale(report)) this.#content = undefined
       this.#mustPlace = this.#content === undefined || report.problems.some(({ file }) => isWhole(report, file))
       yield* this.#repair(report)
       return this.#answer(report, true)
@@ -156,7 +157,12 @@ class Repair {
     const { fileNumber } = parseFileName(name)!
     const [level, stated] = this.#statedPlace(fileNumber)
     const isWanted = this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined
-    if (!isWanted) return
+    if (!isWanted) {
+      // The manifest that does not name it may be the wrong one, so only what an edit has removed goes for good.
+      if (state === 'missing' || this.#remains.removedTables.has(fileNumber)) return
+      this.#damaged.push(name)
+      return this.#tell(name, kind, 'unnamed', undefined, undefined, error)
+    }
     const whole = state === 'missing' ? undefined : yield* this.#wholeTable(name, fileNumber, state === 'ok' ? stated : undefined)
     if (whole !== undefined) {
       this.#tables.push({ level, table: whole })
@@ -239,6 +245,8 @@ class Repair {
     } catch (error) {
       if (!(error instanceof StoreError) || error.path !== joinPath(this.#dir, logFileName(logNumber))) throw error
       refuseUnreadable(error.code, error.message, this.#dir)
+      // A log that cannot be read now may be read later; only a place that the disk has lost is lost.
+      if (error.code !== 'ERR_CORRUPTION' && systemCode(error) !== 'EIO') throw error
       return undefined
     }
   }
@@ -327,4 +335,13 @@ function refuseUnreadable(code: string | undefined, message: string | undefined,
 /** Whether a problem is not of the file itself, but between files. */
 function isWhole(report: VerifyReport, name: string): boolean {
   return report.files.find((file) => file.name === name)?.error === undefined && name !== 'CURRENT'
+}
+
+/**
+ * Whether the manifest is older than the tables, as one is that was cut short or brought back from a copy: it names tables that are gone,
+ * and others are there that it does not name.
+ */
+function isStale(report: VerifyReport): boolean {
+  const tables = report.files.filter(({ kind }) => kind === 'table')
+  return tables.some(({ state }) => state === 'missing') && tables.some(({ state }) => state === 'orphaned')
 }

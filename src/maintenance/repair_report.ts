@@ -12,8 +12,9 @@ import type { VerifiedFileKind, VerifyProblem } from './verify_report.js'
  * | `merged` | whole; what it held is in new tables |
  * | `salvaged` | damaged: what could be read of it is in a new table, the file itself in `lost/` |
  * | `lost` | damaged or missing, and nothing could be read of it; if it is there, it is in `lost/` |
+ * | `unnamed` | a table that is no part of the store as its manifest has it, in `lost/` |
  */
-export type RepairedFileFate = 'kept' | 'merged' | 'salvaged' | 'lost'
+export type RepairedFileFate = 'kept' | 'merged' | 'salvaged' | 'lost' | 'unnamed'
 
 /** A file of the store that was repaired. */
 export interface RepairedFile {

@@ -148,8 +148,8 @@ export class FileRegistry {
   }
 
   /**
-   * Deletes up to `limit` obsolete files and returns how many are gone. What cannot be deleted goes to the end of the queue, so that it keeps
-   * no other file on the disk.
+   * Deletes up to `limit` obsolete files and returns how many are gone. What cannot be deleted goes to the end of the queue, so that it
+   * keeps no other file on the disk.
    */
   deleteObsoleteSync(limit = Infinity): number {
     if (this.#isSuspended || this.#isReadOnly) return 0

@@ -108,3 +108,59 @@ test('nothing is opened for approximateSize once the store is closed', async () 
   expect((await rejection(size)).code).toBe('ERR_NOT_OPEN')
   expect(disk.openHandleCount).toBe(0)
 })
+
+/** A store with tables and a log, and the manifest that it had when it held little. */
+async function grownStore() {
+  const disk = memory()
+  const first = await Store.open(disk, TINY)
+  for (let i = 0; i < 20; i++) await first.put(`old ${i}`, BIG)
+  await first.flush()
+  await first.close()
+  const isManifest = (path: string): boolean => /CURRENT|MANIFEST/.test(path)
+  const before = disk
+    .files()
+    .filter(isManifest)
+    .map((path) => [path, disk.readFile(path)] as const)
+  const second = await Store.open(disk, TINY)
+  for (let i = 0; i < 100; i++) await second.put(`new ${i}`, BIG)
+  await second.compact()
+  await second.put('log', 1)
+  await second.close()
+  for (const path of disk.files().filter(isManifest)) disk.unlinkSync(path)
+  return { disk, before }
+}
+
+test('repair deletes no table because of an old manifest', async () => {
+  const { disk, before } = await grownStore()
+  for (const [path, content] of before) disk.writeFile(path, content)
+  const { isRebuilt } = await Store.repair(disk)
+  expect(isRebuilt).toBe(true)
+  expect([...(await openStore(disk)).keys()]).toHaveLength(121)
+})
+
+test('repair puts tables aside that the manifest does not name', async () => {
+  const disk = memory()
+  const store = await Store.open(disk, TINY)
+  for (let i = 0; i < 60; i++) await store.put(`k${i}`, BIG)
+  await store.compact()
+  await store.close()
+  const [table] = disk.files().filter((path) => path.endsWith('.sst')) as [string]
+  const stray = table.replace(/\d{6}/, '000900')
+  disk.writeFile(stray, disk.readFile(table))
+  disk.writeFile(table, disk.readFile(table).fill(0, 0, 40))
+  const { files } = await Store.repair(disk)
+  expect(files.find(({ name }) => name === '000900.sst')?.fate).toBe('unnamed')
+  expect(disk.files()).toContain(stray.replace('000900', 'lost/000900'))
+})
+
+test('repair changes nothing when a log cannot be read now', async () => {
+  const disk = memory()
+  const store = await Store.open(disk, TINY)
+  await store.put('a', 1)
+  await store.close()
+  const vfs = new FaultVfs(disk)
+  const rule = vfs.addRule({ operation: 'open', path: /\.log$/, times: Infinity, error: 'EACCES' })
+  expect((await rejection(Store.repair(vfs))).code).toBe('ERR_IO')
+  rule.remove()
+  expect([...(await openStore(disk)).keys()]).toEqual(['a'])
+})

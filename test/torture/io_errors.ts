@@ -39,6 +39,7 @@ export const ioErrors: Discipline = {
       for (let i = 0; i < TRIALS; i++) {
         const number = (((round.seed % total) * TRIALS + i) * STRIDE) % total
         await tryOne(all, number, round)
+        round.note('operations made to fail', 1)
       }
     })
   },
