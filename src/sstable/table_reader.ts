@@ -289,7 +289,12 @@ function openFile(vfs: Vfs, path: string): VfsFile {
     return vfs.openSync(path, 'read')
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
-      throw corruption('a table that the manifest names is missing (is there a writer? then open again)', path, undefined, error)
+      throw corruption(
+        'a table that the manifest names is missing; if another process writes to the store, open it again',
+        path,
+        undefined,
+        error,
+      )
     throw error
   }
 }

@@ -86,7 +86,7 @@ describe('table cache', () => {
     cache.evict(2)
     expect(vfs.openHandleCount).toBe(0)
     vfs.unlinkSync('000001.sst')
-    expect(() => cache.reader(metas[0]!, BLOCKING)).toThrow('missing (000001.sst)')
+    expect(() => cache.reader(metas[0]!, BLOCKING)).toThrow('missing; if another process writes to the store, open it again (000001.sst)')
   })
 
   test('waits for the thread pool when it must not block, and opens a table once for all who wait', async () => {

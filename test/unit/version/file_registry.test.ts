@@ -121,7 +121,7 @@ describe('a deletion', () => {
       if (kind === 'unlink') throw new Error('busy')
     }
     expect(registry.deleteObsoleteSync()).toBe(0)
-    expect(failed).toEqual([`${DIR}/000002.log`, `${DIR}/000001.sst`])
+    expect(failed).toEqual([`${DIR}/000001.sst`, `${DIR}/000002.log`])
     expect(registry.obsoleteCount).toBe(2)
     vfs.onMutation = undefined
     expect(registry.deleteObsoleteSync()).toBe(2)
