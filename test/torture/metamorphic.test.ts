@@ -5,7 +5,7 @@ import { IS_LONG } from '../support/seed.js'
 import { metamorphic, replayCase } from './metamorphic.js'
 import { runRounds } from './rounds.js'
 
-const ROUNDS = IS_LONG ? 100 : 5
+const ROUNDS = IS_LONG ? 50 : 5
 
 const CASES = new URL('./cases/', import.meta.url)
 

@@ -23,7 +23,7 @@ export async function runRounds(discipline: Discipline, rounds: number): Promise
     } catch (error) {
       throw new Error(`VARVE_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     } finally {
-      rmSync(scratchDir, { recursive: true, force: true })
+      rmSync(scratchDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     }
   }
   return { counts, notes }

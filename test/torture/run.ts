@@ -95,7 +95,7 @@ async function runRounds(settings: Settings, tally: Tally, showProgress: () => v
       tally.add(name, progress)
       showProgress()
     })
-    rmSync(scratchDir, { recursive: true, force: true })
+    rmSync(scratchDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     tally.finished(name)
     if (violation !== undefined) {
       const found: Violation = { discipline: name, seed, text: violation }
