@@ -167,16 +167,16 @@ export class CommitQueue {
   writeSync(record: RecordBuffer, sync: boolean): void {
     this.settleSync()
     if (this.#stopped !== undefined) throw this.#stopped
-    const needsSync = sync || this.#mode === 'always'
+    // Groups become visible in order, so one that waits for its sync has to be synced before this write is seen.
+    const needsSync = sync || this.#mode === 'always' || this.#unsynced.length > 0
     // Before the write: what was written cannot be refused any more.
-    if (needsSync || this.#unsynced.length > 0) this.#logs.waitForFloorSync()
+    if (needsSync) this.#logs.waitForFloorSync()
     // A decision may be to write nothing. What it has seen is made as durable as a write would have been.
     if (record.operationCount > 0) {
       while (!this.#admit(record)) this.#waitForRoomSync()
       this.#writeRecord(record, needsSync)
     }
-    // Groups become visible in order, so an unsynced one before this write has to be synced first.
-    if (needsSync || this.#unsynced.length > 0) this.syncSync()
+    if (needsSync) this.syncSync()
     else this.#host.publish(this.lastSequence)
   }
 
@@ -427,7 +427,9 @@ export class CommitQueue {
         this.#stop(error)
         break
       }
-      this.#acknowledge(this.#unsynced.indexOf(last) + 1, last.lastSequence)
+      // Unless a sync on the spot has done so, or the queue was stopped and the groups refused.
+      const count = this.#unsynced.indexOf(last) + 1
+      if (count > 0) this.#acknowledge(count, last.lastSequence)
     }
     this.#isSyncing = false
   }
