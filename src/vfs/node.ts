@@ -160,11 +160,7 @@ class NodeFile implements VfsFile {
     return new Promise<T>((resolve, reject) => {
       const done = (error: Error | null, result: T): void => {
         this.pending--
-        try {
-          if (this.isClosed && this.pending === 0) this.closeDescriptor()
-        } catch (closeError) {
-          error ??= closeError as Error
-        }
+        if (this.isClosed && this.pending === 0) this.closeDescriptorQuietly()
         if (error === null) resolve(result)
         else reject(ioError(error, operation, this.path))
       }
@@ -196,6 +192,18 @@ class NodeFile implements VfsFile {
       }
     } catch (error) {
       throw ioError(error, 'close', this.path)
+    }
+  }
+
+  /**
+   * At the end of an operation that outlived `closeSync`: whoever closed the file was told that it is closed, and what the operation did is
+   * done whether the descriptor goes well or not. A sync that succeeded must not be told as failed.
+   */
+  private closeDescriptorQuietly(): void {
+    try {
+      this.closeDescriptor()
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
     }
   }
 
@@ -259,7 +267,7 @@ class NodeVfs implements Vfs {
       } catch (error) {
         if (!isSyncUnsupported(error)) throw error
       } finally {
-        closeSync(fd)
+        closeFolder(fd)
       }
     })
   }
@@ -273,7 +281,7 @@ class NodeVfs implements Vfs {
           return
         }
         fsync(fd, (error) => {
-          closeSync(fd)
+          closeFolder(fd)
           if (error === null || isSyncUnsupported(error)) resolve()
           else reject(ioError(error, 'sync folder', path))
         })
@@ -308,6 +316,15 @@ function guarded<T>(operation: string, path: string, action: () => T): T {
     return action()
   } catch (error) {
     throw ioError(error, operation, path)
+  }
+}
+
+/** Closes a folder that was synced, or could not be. Nothing was written through the descriptor, so a failure of its closing tells nothing. */
+function closeFolder(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error
   }
 }
 

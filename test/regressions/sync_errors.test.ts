@@ -1,17 +1,17 @@
 /**
  * A failed write-back is reported by the system once for each opening of a file. A sync that overlaps the one that is told must not
- * succeed, or it would acknowledge what is not on the disk.
+ * succeed, or it would acknowledge what is not on the disk. What fails when a descriptor is closed afterwards is no failure of the sync.
  */
-import { expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { LogWriter } from '../../src/wal/writer.js'
 import { nodeVfs } from '../../src/vfs/node.js'
 import { temporaryDirectory } from '../support/stores.js'
 
 /** Descriptors that were told; `undefined` while the disk is sound. */
-const disk = vi.hoisted((): { told: Set<number> | undefined } => ({ told: undefined }))
+const disk = vi.hoisted((): { told: Set<number> | undefined; failsToClose: boolean } => ({ told: undefined, failsToClose: false }))
 
 vi.mock('node:fs', async (importActual) => {
-  const actual = await importActual<object>()
+  const actual = await importActual<{ closeSync: (fd: number) => void }>()
   const report = (fd: number): Error | null => {
     if (disk.told === undefined || disk.told.has(fd)) return null
     disk.told.add(fd)
@@ -19,12 +19,20 @@ vi.mock('node:fs', async (importActual) => {
   }
   return {
     ...actual,
+    closeSync: (fd: number) => {
+      actual.closeSync(fd)
+      if (disk.failsToClose) throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' })
+    },
     fdatasync: (fd: number, done: (error: Error | null) => void) => void setImmediate(done, report(fd)),
     fdatasyncSync: (fd: number) => {
       const error = report(fd)
       if (error !== null) throw error
     },
   }
+})
+
+afterEach(() => {
+  disk.failsToClose = false
 })
 
 function failingLog(): LogWriter {
@@ -56,4 +64,19 @@ test('syncs that wait for each other end well when the file is closed meanwhile'
   const syncs = [log.sync(), log.sync(), log.sync()]
   log.closeSync()
   await Promise.all(syncs)
+})
+
+test('a sync that outlives its file is not failed by the closing of the descriptor', async () => {
+  const log = failingLog()
+  const sync = log.sync()
+  log.closeSync()
+  disk.failsToClose = true
+  await sync
+})
+
+test('a folder that was synced is not failed by the closing of its descriptor, nor does that end the process', async () => {
+  const dir = temporaryDirectory()
+  disk.failsToClose = true
+  await nodeVfs.syncDir(dir)
+  nodeVfs.syncDirSync(dir)
 })
