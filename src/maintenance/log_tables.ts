@@ -6,18 +6,18 @@
 import { MOVED } from '../codec/internal_iterator.js'
 import { Memtable } from '../memtable/memtable.js'
 import { PAUSE, type Task } from '../util/task.js'
-import type { Vfs } from '../vfs/vfs.js'
 import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
 import { OperationReader } from '../wal/operations.js'
 import type { LogRecoveryReport } from '../wal/reader.js'
 import { type LogPlace, recoverNextLog } from '../wal/recovery.js'
+import type { Opening } from './damage.js'
 import type { TableOutput } from './table_output.js'
 
 const MEMTABLE_BYTES = 4 * 1024 * 1024
 const ENTRIES_PER_PAUSE = 2048
 
 /** Writes the operations of a log to tables, one for each memtable that they fill. */
-export function* logToTables(vfs: Vfs, dir: string, logNumber: number, place: LogPlace, output: TableOutput): Task<LogRecoveryReport> {
+export function* logToTables(vfs: Opening, dir: string, logNumber: number, place: LogPlace, output: TableOutput): Task<LogRecoveryReport> {
   const memtables: Memtable[] = []
   const operations = new OperationReader()
   const report = yield* recoverNextLog(vfs, dir, logNumber, place, true, (buffer, payloadStart, payloadEnd, baseSequence) => {

@@ -8,6 +8,7 @@ import { systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { joinPath, readFully, readFullySync, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
+import { expectDamage } from './damage.js'
 
 /** The name of the folder. */
 export const LOST_NAME = 'lost'
@@ -15,11 +16,11 @@ export const LOST_NAME = 'lost'
 const COPY_BYTES = 256 * 1024
 
 /** Gives files of the folder `dir` a second name in `lost`, durably. */
-export function* putAside(vfs: Vfs, dir: string, names: readonly string[]): Task<void> {
+export function* putAside(vfs: Vfs, dir: string, names: readonly string[], skipUnreadable: boolean): Task<void> {
   if (names.length === 0) return
   const lost = joinPath(dir, LOST_NAME)
   vfs.mkdirSync(lost)
-  for (const name of names) yield* giveSecondName(vfs, joinPath(dir, name), joinPath(lost, name))
+  for (const name of names) yield* giveSecondName(vfs, joinPath(dir, name), joinPath(lost, name), skipUnreadable)
   yield* step(syncDirStep(vfs, lost))
   yield* step(syncDirStep(vfs, dir))
 }
@@ -30,7 +31,7 @@ export function lostNames(vfs: Vfs, dir: string): string[] {
   return vfs.statSync(lost)?.isDirectory === true ? vfs.readdirSync(lost) : []
 }
 
-function* giveSecondName(vfs: Vfs, from: string, to: string): Task<void> {
+function* giveSecondName(vfs: Vfs, from: string, to: string, skipUnreadable: boolean): Task<void> {
   if (vfs.statSync(from) === undefined) return
   // Numbers are never used twice: what is there is the same file, from a repair that a crash cut short.
   if (vfs.statSync(to) !== undefined) vfs.unlinkSync(to)
@@ -38,12 +39,12 @@ function* giveSecondName(vfs: Vfs, from: string, to: string): Task<void> {
     vfs.linkSync(from, to)
   } catch (error) {
     if (systemCode(error) === undefined || systemCode(error) === 'ENOSPC') throw error
-    yield* copy(vfs, from, to)
+    yield* copy(vfs, from, to, skipUnreadable)
   }
 }
 
 /** For file systems without hard links. What cannot be read is zeros in the copy. */
-function* copy(vfs: Vfs, from: string, to: string): Task<void> {
+function* copy(vfs: Vfs, from: string, to: string, skipUnreadable: boolean): Task<void> {
   const source = vfs.openSync(from, 'read')
   try {
     const target = vfs.openSync(to, 'create')
@@ -58,7 +59,7 @@ function* copy(vfs: Vfs, from: string, to: string): Task<void> {
             run: () => readFully(source, buffer, 0, length, position),
           })
         } catch (error) {
-          if (systemCode(error) !== 'EIO') throw error
+          expectDamage(error, skipUnreadable)
         }
         writeFullySync(target, buffer, 0, length, position)
       }

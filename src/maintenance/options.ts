@@ -15,7 +15,7 @@ export interface MaintenanceOptions {
  *
  * @throws StoreError `ERR_INVALID_OPTION`
  */
-export function checkOptions(options: unknown, known: Readonly<Record<string, 'object' | 'function'>>): void {
+export function checkOptions(options: unknown, known: Readonly<Record<string, 'object' | 'function' | 'boolean'>>): void {
   if (typeof options !== 'object' || options === null) throw invalid('options must be an object')
   for (const [name, value] of Object.entries(options)) {
     const type = Object.hasOwn(known, name) ? known[name] : undefined

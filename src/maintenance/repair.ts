@@ -1,7 +1,7 @@
 /**
  * `Store.repair`: makes a store that opens again of what is left of one.
  *
- *  1. Take the lock. Check everything (`verify.ts`). A store that is whole is left as it is.
+ *  1. Take the lock. Check everything (`verify.ts`), and find out what to go by (`diagnosis.ts`). A store that is whole is left as it is.
  *  2. Damaged tables: write what can be read to new tables (`table_salvage.ts`).
  *  3. Logs, when one is damaged or the manifest is lost: write what can be read to new tables.
  *  4. When the manifest is lost, or contradicts the tables: find out the levels (`placement.ts`), merge tables where only that settles
@@ -9,6 +9,7 @@
  *  5. Give damaged files a second name in `lost/`.
  *  6. Write a new manifest, and put it in force. *Now the store is repaired.*
  *  7. Delete what it does not need, as an opening does.
+ *  8. Check everything again.
  *
  * Until step 6 nothing of the store was changed, but for new files beside it: a crash leaves the store as damaged as it was, and repairing
  * again starts afresh. The new files may then be among what is found; they hold what other files hold, too, and merging takes equal
@@ -20,10 +21,8 @@
 import { tableFileName } from '../sstable/format.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import { systemClock } from '../util/clock.js'
-import { StoreError, systemCode } from '../util/errors.js'
+import { StoreError, type StoreErrorCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
-import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
-import { listNumberedFiles } from '../version/directory.js'
 import { parseFileName } from '../version/file_names.js'
 import { Manifest } from '../version/manifest.js'
 import { STORE_ID_BYTES } from '../version/manifest_format.js'
@@ -35,9 +34,12 @@ import { lockTask } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { logFileName } from '../wal/format.js'
 import type { LogRecoveryReport } from '../wal/reader.js'
+import type { LogPlace } from '../wal/recovery.js'
+import { expectDamage, HoleyFiles } from './damage.js'
+import { type Diagnosis, diagnose, namedManifest } from './diagnosis.js'
 import { logToTables } from './log_tables.js'
 import { LOST_NAME, lostNames, putAside } from './lost.js'
-import { type ManifestRemains, salvageManifests } from './manifest_salvage.js'
+import { type ManifestRemains, NO_REMAINS } from './manifest_salvage.js'
 import { checkOptions, type MaintenanceOptions } from './options.js'
 import { disjointRuns, placeTables } from './placement.js'
 import type { RepairedFile, RepairReport } from './repair_report.js'
@@ -46,23 +48,28 @@ import { TableOutput } from './table_output.js'
 import { salvageTable } from './table_salvage.js'
 import { walkTable } from './table_walk.js'
 import { describeTable, expectStore, Verification } from './verify.js'
-import type { VerifiedFile, VerifyReport } from './verify_report.js'
+import type { VerifiedFile, VerifyProblem, VerifyReport } from './verify_report.js'
 import { checkVersion } from './version_check.js'
 
 /** Options of `Store.repair`. */
 export interface RepairOptions extends MaintenanceOptions {
   /** Ends the repair early, with `ERR_ABORTED`, leaving the store as it was; too late, it has no effect. */
   signal?: AbortSignal
+  /**
+   * Takes places that the disk cannot read (`EIO`) for damage. By default they end the repair with `ERR_IO`, because what cannot be read
+   * now may be read later.
+   */
+  skipUnreadable?: boolean
 }
 
 /** Repairs a store. @throws StoreError see `Store.repair` */
 export async function repairStore(location: StoreLocation, options: RepairOptions = {}): Promise<RepairReport> {
-  checkOptions(options, { vfs: 'object', signal: 'object' })
+  checkOptions(options, { vfs: 'object', signal: 'object', skipUnreadable: 'boolean' })
   const { signal } = options
   const { vfs, path } = placeOf(location, options.vfs)
   checkSignal(signal)
   expectStore(vfs, path)
-  const repair = new Repair(vfs, path)
+  const repair = new Repair(vfs, path, options.skipUnreadable === true)
   return runSupervised(repair.run(), () => {
     if (!repair.isCommitting) checkSignal(signal)
   })
@@ -73,6 +80,7 @@ class Repair {
   isCommitting = false
   readonly #vfs: Vfs
   readonly #dir: string
+  readonly #skipUnreadable: boolean
   readonly #startMs = systemClock.nowMs()
   readonly #files: RepairedFile[] = []
   readonly #damaged: string[] = []
@@ -83,47 +91,44 @@ class Repair {
   #levels: TableMeta[][] = Array.from({ length: LEVEL_COUNT }, () => [])
   #nextNumber = 1
   #content: ManifestContent | undefined
-  #remains: ManifestRemains = { storeId: undefined, removedTables: new Set(), logNumber: 0, nextFileNumber: 1, lastSequence: 0 }
+  #remains: ManifestRemains = NO_REMAINS
+  #newerTables: ReadonlySet<number> = new Set()
 
-  constructor(vfs: Vfs, dir: string) {
+  constructor(vfs: Vfs, dir: string, skipUnreadable: boolean) {
     this.#vfs = vfs
     this.#dir = dir
+    this.#skipUnreadable = skipUnreadable
   }
 
   *run(): Task<RepairReport> {
     const lock = yield* lockTask(this.#vfs, this.#dir)
     try {
-      const { report, isCurrentLost } = yield* this.#check()
-      for (const { error } of report.files) refuseUnreadable(error?.code, error?.message, this.#dir)
-      if (report.ok && !isCurrentLost) return this.#answer(report, false)
-      if (isStale(report)) this.#content = undefined
-      this.#mustPlace = this.#content === undefined || report.problems.some(({ file }) => isWhole(report, file))
-      yield* this.#repair(report)
-      return this.#answer(report, true)
+      const diagnosis = yield* this.#diagnose()
+      const { report, problems, content, newerTables } = diagnosis
+      this.#content = content
+      this.#remains = diagnosis.remains
+      this.#newerTables = newerTables
+      for (const { code, message } of problems) this.#refuseUnread(code, message)
+      if (diagnosis.isWhole) return this.#answer(problems, undefined)
+      this.#mustPlace = content === undefined || newerTables.size > 0 || report.problems.some(({ file }) => isWhole(report, file))
+      yield* this.#repair(diagnosis)
+      return this.#answer(problems, yield* new Verification(this.#vfs, this.#dir, true).run())
     } finally {
       if (!this.isCommitting) for (const output of this.#outputs) output.discard()
       lock.releaseSync()
     }
   }
 
-  /** What is there. A lost `CURRENT` alone loses nothing: it named the newest manifest. */
-  *#check(): Task<{ report: VerifyReport; isCurrentLost: boolean }> {
-    const first = new Verification(this.#vfs, this.#dir, true)
-    const report = yield* first.run()
-    this.#content = first.content
-    const { manifests } = listNumberedFiles(this.#vfs, this.#dir)
-    this.#remains = yield* salvageManifests(this.#vfs, this.#dir, manifests)
-    const newest = manifests.at(-1)
-    if (first.content !== undefined || newest === undefined) return { report, isCurrentLost: false }
-    const second = new Verification(this.#vfs, this.#dir, true, newest)
-    const again = yield* second.run()
-    if (second.content === undefined) return { report, isCurrentLost: false }
-    this.#content = second.content
-    const lost = report.problems.filter(({ file }) => file === 'CURRENT')
-    return { report: { ...again, problems: [...lost, ...again.problems] }, isCurrentLost: true }
+  *#diagnose(): Task<Diagnosis> {
+    try {
+      return yield* diagnose(this.#vfs, this.#dir, this.#skipUnreadable)
+    } catch (error) {
+      if (error instanceof StoreError) this.#refuseUnread(error.code, error.message)
+      throw error
+    }
   }
 
-  *#repair(report: VerifyReport): Task<void> {
+  *#repair({ report, problems }: Diagnosis): Task<void> {
     this.#nextNumber = this.#firstFreeNumber()
     for (const file of report.files.filter(({ kind }) => kind === 'table')) yield* this.#takeTable(file)
     const logNumber = yield* this.#takeLogs(report)
@@ -131,13 +136,15 @@ class Repair {
     else for (const { level, table } of this.#tables) this.#levels[level]!.push(table)
     const version = Version.of(this.#levels)
     const lastSequence = this.#levels.flat().reduce((greatest, table) => Math.max(greatest, table.largestSequence), this.#lastSequence())
-    for (const { name, kind, state, error } of report.files) {
+    for (const { name, kind, state } of report.files) {
       if (kind !== 'manifest') continue
-      if (state !== 'orphaned') this.#tell(name, kind, error === undefined ? 'kept' : 'lost', undefined, undefined, error)
+      const problem = problems.find(({ file }) => file === name)
+      if (state !== 'orphaned' || problem !== undefined)
+        this.#tell(name, kind, problem === undefined ? 'kept' : 'lost', undefined, undefined, problem)
       // Without a whole one, the others may tell somebody more than they told here.
-      if (state !== 'missing' && (error !== undefined || this.#content === undefined)) this.#damaged.push(name)
+      if (state !== 'missing' && (problem !== undefined || this.#content === undefined)) this.#damaged.push(name)
     }
-    yield* putAside(this.#vfs, this.#dir, this.#damaged)
+    yield* putAside(this.#vfs, this.#dir, this.#damaged, this.#skipUnreadable)
     yield* step(syncDirStep(this.#vfs, this.#dir))
     this.isCommitting = true
     const compactPointers = this.#mustPlace ? INITIAL_STATE.compactPointers : this.#content!.state.compactPointers
@@ -156,7 +163,8 @@ class Repair {
     const { name, kind, state, error } = file
     const { fileNumber } = parseFileName(name)!
     const [level, stated] = this.#statedPlace(fileNumber)
-    const isWanted = this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined
+    const isWanted =
+      this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined || this.#newerTables.has(fileNumber)
     if (!isWanted) {
       // The manifest that does not name it may be the wrong one, so only what an edit has removed goes for good.
       if (state === 'missing' || this.#remains.removedTables.has(fileNumber)) return
@@ -176,7 +184,7 @@ class Repair {
       this.#damaged.push(name)
       const source = this.#vfs.openSync(joinPath(this.#dir, name), 'read')
       try {
-        yield* salvageTable(source, fileNumber, stated, (entry) => output.add(entry))
+        yield* salvageTable(source, fileNumber, stated, this.#skipUnreadable, (entry) => output.add(entry))
       } finally {
         closeQuietly(source)
       }
@@ -195,8 +203,8 @@ class Repair {
       yield* walkTable(this.#vfs, path, meta)
       return meta
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      refuseUnreadable(error.code, error.message, this.#dir)
+      if (error instanceof StoreError) this.#refuseUnread(error.code, error.message)
+      expectDamage(error, this.#skipUnreadable)
       return undefined
     }
   }
@@ -213,40 +221,45 @@ class Repair {
   *#takeLogs(report: VerifyReport): Task<number> {
     const oldest = this.#content?.state.logNumber ?? this.#remains.logNumber
     const logs = report.files.filter(({ kind, name }) => kind === 'log' && parseFileName(name)!.fileNumber >= oldest)
-    if (!this.#mustPlace && logs.every(({ error }) => error === undefined)) {
+    if (!this.#mustPlace && logs.every(({ state }) => state === 'ok' || state === 'torn')) {
       for (const { name } of logs) this.#tell(name, 'log', 'kept', undefined, 0, undefined)
       return oldest
     }
-    let expected = this.#content === undefined ? undefined : this.#content.state.lastSequence + 1
-    let dropOnGap = true
+    // Only a manifest that knows all tables tells where logs have to go on; otherwise a table may hold what lies between them.
+    const flushed = this.#newerTables.size > 0 ? undefined : this.#content?.state.lastSequence
+    let expected = flushed === undefined ? undefined : flushed + 1
+    let dropOnGap = flushed !== undefined
     for (const { name, error } of logs) {
-      const { fileNumber } = parseFileName(name)!
-      const inTables = this.#content?.state.lastSequence ?? 0
       const output = this.#output()
-      const log: LogRecoveryReport | undefined = yield* this.#takeLog(fileNumber, { expected, inTables, dropOnGap }, output)
+      const log = yield* this.#takeLog(parseFileName(name)!.fileNumber, { expected, inTables: flushed ?? 0, dropOnGap }, output)
       for (const table of yield* output.finish()) this.#tables.push({ level: 0, table })
-      const isDamaged = log === undefined || log.damage.length > 0
-      if (isDamaged) this.#damaged.push(name)
-      if (isDamaged) dropOnGap = false
-      if (log !== undefined && log.records > 0) expected = log.lastSequence + 1
       const kept = log?.operations ?? 0
-      this.#tell(name, 'log', isDamaged ? (kept > 0 ? 'salvaged' : 'lost') : 'merged', kept, isDamaged ? undefined : 0, error)
+      if (log === undefined || log.isDamaged) dropOnGap = false
+      if (log === undefined || log.isDamaged || log.isDropped) {
+        this.#damaged.push(name)
+        this.#tell(name, 'log', kept > 0 ? 'salvaged' : 'lost', kept, undefined, error)
+      } else this.#tell(name, 'log', 'merged', kept, 0, error)
+      if (flushed === undefined) expected = undefined
+      else if (kept > 0) expected = log!.lastSequence + 1
     }
     return this.#nextNumber++
   }
 
+  /** What was taken of a log; `undefined` when that is nothing, because it is no log. */
   *#takeLog(
     logNumber: number,
-    place: { expected: number | undefined; inTables: number; dropOnGap: boolean },
+    place: LogPlace,
     output: TableOutput,
-  ): Task<LogRecoveryReport | undefined> {
+  ): Task<(Pick<LogRecoveryReport, 'operations' | 'lastSequence' | 'isDropped'> & { isDamaged: boolean }) | undefined> {
+    const files = this.#skipUnreadable ? new HoleyFiles(this.#vfs) : undefined
     try {
-      return yield* logToTables(this.#vfs, this.#dir, logNumber, place, output)
+      const log = yield* logToTables(files ?? this.#vfs, this.#dir, logNumber, place, output)
+      const { operations, lastSequence, isDropped, damage } = log
+      return { operations, lastSequence, isDropped, isDamaged: damage.length > 0 || (files?.holeBytes ?? 0) > 0 }
     } catch (error) {
       if (!(error instanceof StoreError) || error.path !== joinPath(this.#dir, logFileName(logNumber))) throw error
-      refuseUnreadable(error.code, error.message, this.#dir)
-      // A log that cannot be read now may be read later; only a place that the disk has lost is lost.
-      if (error.code !== 'ERR_CORRUPTION' && systemCode(error) !== 'EIO') throw error
+      this.#refuseUnread(error.code, error.message)
+      expectDamage(error, this.#skipUnreadable)
       return undefined
     }
   }
@@ -285,8 +298,7 @@ class Repair {
 
   /** The greatest number of a manifest, be it one that was put aside, or one that is only named. */
   #greatestManifest(): number {
-    const current = readCurrentSync(this.#vfs, this.#dir)
-    const named = current === undefined ? undefined : decodeCurrent(current)
+    const named = namedManifest(this.#vfs, this.#dir)
     const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir)]
     const numbers = names.map((name) => parseFileName(name)).filter((parsed) => parsed?.kind === 'manifest')
     return numbers.reduce((greatest, parsed) => Math.max(greatest, parsed!.fileNumber), named ?? 0)
@@ -311,12 +323,14 @@ class Repair {
     this.#files.push({ name, kind, fate, entriesKept, entriesLost, error })
   }
 
-  #answer(report: VerifyReport, isChanged: boolean): RepairReport {
+  #answer(problems: readonly VerifyProblem[], after: VerifyReport | undefined): RepairReport {
+    const isChanged = after !== undefined
     const tables = isChanged ? this.#levels.flat() : this.#content!.version.levels.flat()
     return {
       isChanged,
       files: this.#files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-      problems: report.problems,
+      problems,
+      problemsLeft: after?.problems ?? [],
       isRebuilt: this.#mustPlace,
       tables: tables.length,
       entries: tables.reduce((sum, { entryCount }) => sum + entryCount, 0),
@@ -324,24 +338,20 @@ class Repair {
       durationMs: systemClock.nowMs() - this.#startMs,
     }
   }
-}
 
-/** What this version cannot read, another one can: such a store is not to be repaired by throwing it away. */
-function refuseUnreadable(code: string | undefined, message: string | undefined, path: string): void {
-  if (code !== 'ERR_CODEC_UNAVAILABLE' && code !== 'ERR_FORMAT_VERSION') return
-  throw new StoreError(code, `the store was not repaired, because not all of it can be read here: ${message}`, { path })
+  /** What cannot be read here and now, another version can, or another try: such a store is not to be repaired by throwing it away. */
+  #refuseUnread(code: StoreErrorCode, message: string): void {
+    const path = this.#dir
+    if (code === 'ERR_CODEC_UNAVAILABLE' || code === 'ERR_FORMAT_VERSION') {
+      throw new StoreError(code, `the store was not repaired, because not all of it can be read here: ${message}`, { path })
+    }
+    if (code !== 'ERR_IO' || this.#skipUnreadable) return
+    const advice = 'try again; if the disk has lost the place for good, repair with skipUnreadable: true'
+    throw new StoreError(code, `the store was not repaired, because not all of it can be read now: ${message}: ${advice}`, { path })
+  }
 }
 
 /** Whether a problem is not of the file itself, but between files. */
 function isWhole(report: VerifyReport, name: string): boolean {
   return report.files.find((file) => file.name === name)?.error === undefined && name !== 'CURRENT'
-}
-
-/**
- * Whether the manifest is older than the tables, as one is that was cut short or brought back from a copy: it names tables that are gone,
- * and others are there that it does not name.
- */
-function isStale(report: VerifyReport): boolean {
-  const tables = report.files.filter(({ kind }) => kind === 'table')
-  return tables.some(({ state }) => state === 'missing') && tables.some(({ state }) => state === 'orphaned')
 }

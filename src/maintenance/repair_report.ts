@@ -11,7 +11,7 @@ import type { VerifiedFileKind, VerifyProblem } from './verify_report.js'
  * | `kept` | part of the repaired store as it is |
  * | `merged` | whole; what it held is in new tables |
  * | `salvaged` | damaged: what could be read of it is in a new table, the file itself in `lost/` |
- * | `lost` | damaged or missing, and nothing could be read of it; if it is there, it is in `lost/` |
+ * | `lost` | nothing of it is in the repaired store: it is damaged or missing, or a log behind records that a crash took; if it is there, it is in `lost/` |
  * | `unnamed` | a table that is no part of the store as its manifest has it, in `lost/` |
  */
 export type RepairedFileFate = 'kept' | 'merged' | 'salvaged' | 'lost' | 'unnamed'
@@ -40,6 +40,8 @@ export interface RepairReport {
   readonly files: readonly RepairedFile[]
   /** Everything that was wrong, as `Store.verify` puts it. */
   readonly problems: readonly VerifyProblem[]
+  /** What is wrong with the repaired store, as `Store.verify` puts it: nothing, unless somebody has made up files on purpose. */
+  readonly problemsLeft: readonly VerifyProblem[]
   /** Whether the levels of tables had to be found out anew, because no manifest could be read or it was wrong. */
   readonly isRebuilt: boolean
   /** Tables of the repaired store, and entries in them. */

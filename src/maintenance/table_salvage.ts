@@ -16,6 +16,7 @@ import { allocateTail, parseTail, readTableMetaSync } from '../sstable/table_tai
 import { StoreError } from '../util/errors.js'
 import { PAUSE, type Task } from '../util/task.js'
 import type { VfsFile } from '../vfs/vfs.js'
+import { expectDamage } from './damage.js'
 import { read } from './table_walk.js'
 import type { EntryFields } from './version_check.js'
 
@@ -33,16 +34,17 @@ export function* salvageTable(
   file: VfsFile,
   fileNumber: number,
   meta: TableMeta | undefined,
+  skipUnreadable: boolean,
   add: (entry: EntryFields) => void,
 ): Task<void> {
-  const reader = new Salvage(file, fileNumber, add)
-  const blocks = yield* readIndex(file, fileNumber, meta)
+  const reader = new Salvage(file, fileNumber, skipUnreadable, add)
+  const blocks = yield* readIndex(file, fileNumber, meta, skipUnreadable)
   if (blocks === undefined) yield* reader.scan()
   else yield* reader.readAll(blocks)
 }
 
 /** The index, by the manifest's word or by the footer's; `undefined` when there is none. */
-function* readIndex(file: VfsFile, fileNumber: number, stated: TableMeta | undefined): Task<Blocks | undefined> {
+function* readIndex(file: VfsFile, fileNumber: number, stated: TableMeta | undefined, skipUnreadable: boolean): Task<Blocks | undefined> {
   for (const source of [(): TableMeta => readTableMetaSync(file, fileNumber), (): TableMeta | undefined => stated]) {
     try {
       const meta = source()
@@ -51,7 +53,7 @@ function* readIndex(file: VfsFile, fileNumber: number, stated: TableMeta | undef
       const bytesRead = yield* read(file, tail, meta.tailOffset)
       return parseTail(tail, bytesRead, meta, file.path).index
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error
+      expectDamage(error, skipUnreadable)
     }
   }
   return undefined
@@ -63,15 +65,17 @@ const HASHED_BYTES_MAX = 64 * 1024 * 1024
 class Salvage extends BlockCursor {
   readonly #file: VfsFile
   readonly #fileNumber: number
+  readonly #skipUnreadable: boolean
   readonly #add: (entry: EntryFields) => void
   #lastKey = Buffer.alloc(0)
   #lastSequence = Infinity
   #isBegun = false
 
-  constructor(file: VfsFile, fileNumber: number, add: (entry: EntryFields) => void) {
+  constructor(file: VfsFile, fileNumber: number, skipUnreadable: boolean, add: (entry: EntryFields) => void) {
     super()
     this.#file = file
     this.#fileNumber = fileNumber
+    this.#skipUnreadable = skipUnreadable
     this.#add = add
   }
 
@@ -102,7 +106,7 @@ class Salvage extends BlockCursor {
       try {
         return window.subarray(0, yield* read(this.#file, window, offset))
       } catch (error) {
-        if (!(error instanceof StoreError && error.code === 'ERR_IO')) throw error
+        expectDamage(error, this.#skipUnreadable)
       }
     }
     return Buffer.alloc(0)
@@ -114,7 +118,7 @@ class Salvage extends BlockCursor {
       if ((yield* read(this.#file, frame, offset)) === frame.length) this.#takeFrame(frame, offset)
     } catch (error) {
       // A place that the disk cannot read any more is as lost as one that it reads wrongly.
-      if (!(error instanceof StoreError && error.code === 'ERR_IO')) throw error
+      expectDamage(error, this.#skipUnreadable)
     }
   }
 

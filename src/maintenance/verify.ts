@@ -99,11 +99,13 @@ export class Verification {
   bytesTotal = 0
   /** What the manifest holds; `undefined` when it cannot be read. */
   content: ManifestContent | undefined
+  /** The last sequence that an opening finds in tables and logs; `undefined` when that is not known. */
+  lastSequenceInLogs: number | undefined
   readonly #vfs: Vfs
   readonly #dir: string
   readonly #startMs = systemClock.nowMs()
   readonly #isHolder: boolean
-  readonly #manifestNumber: number | undefined
+  readonly #manifestNumber: number | 'none' | undefined
   #isInUse = false
   readonly #files = new Map<string, VerifiedFile>()
   readonly #contradictions: VerifyProblem[] = []
@@ -116,9 +118,9 @@ export class Verification {
 
   /**
    * @param isHolder whether the caller holds the lock, so that nobody else changes anything
-   * @param manifestNumber of the manifest to go by, instead of the one that `CURRENT` names
+   * @param manifestNumber of the manifest to go by, instead of the one that `CURRENT` names; `'none'` to go by none
    */
-  constructor(vfs: Vfs, dir: string, isHolder: boolean, manifestNumber?: number) {
+  constructor(vfs: Vfs, dir: string, isHolder: boolean, manifestNumber?: number | 'none') {
     this.#vfs = vfs
     this.#dir = dir
     this.#isHolder = isHolder
@@ -177,6 +179,7 @@ export class Verification {
   }
 
   *#readManifest(): Task<ManifestContent | undefined> {
+    if (this.#manifestNumber === 'none') return undefined
     for (let attempt = 1; ; attempt++) {
       let name = CURRENT_NAME
       try {
@@ -211,12 +214,16 @@ export class Verification {
     })
     this.#keys = liveKeys
     let expected: number | undefined = state.lastSequence + 1
+    let isGapless = true
     for (const logNumber of logNumbers) {
       const report: LogRecoveryReport | undefined = yield* this.#checkLog(logNumber, expected, state.lastSequence)
       // Behind damage any sequence may follow: the gap is explained.
-      if (report === undefined || report.damage.length > 0) expected = undefined
-      else if (report.records > 0) expected = report.lastSequence + 1
+      if (report === undefined || report.damage.length > 0) {
+        expected = undefined
+        isGapless = false
+      } else if (report.records > 0) expected = report.lastSequence + 1
     }
+    this.lastSequenceInLogs = isGapless ? expected! - 1 : undefined
   }
 
   *#checkOneByOne(): Task<void> {
@@ -261,10 +268,14 @@ export class Verification {
         this.#fail(name, 'log', new StoreError('ERR_CORRUPTION', damage.reason, { offset: damage.offset }))
         return report
       }
+      if (report.isDropped) {
+        // A power loss took the records before this log, and none of it was known to be durable.
+        this.#judge(name, 'log', 'dropped')
+        return report
+      }
       this.#logs++
       this.#operations += report.operations
-      // A power loss took the records before this log, and none of it was known to be durable: opening drops it.
-      this.#judgeEnd(name, 'log', report.isDropped ? report.fileBytes : report.tornBytes)
+      this.#judgeEnd(name, 'log', report.tornBytes)
       return report
     } catch (error) {
       this.#fail(name, 'log', error)
@@ -330,7 +341,8 @@ function kindOf(parsed: ParsedFileName | undefined): VerifiedFileKind {
   return parsed.kind === 'temporary' || parsed.kind === 'destroyed' ? 'current' : parsed.kind
 }
 
-function* readManifestFile(vfs: Vfs, dir: string, manifestNumber: number): Task<ManifestContent> {
+/** Replays a manifest. */
+export function* readManifestFile(vfs: Vfs, dir: string, manifestNumber: number): Task<ManifestContent> {
   const file = vfs.openSync(joinPath(dir, manifestFileName(manifestNumber)), 'read')
   try {
     return yield* readManifest(file, manifestNumber)

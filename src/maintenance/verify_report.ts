@@ -13,6 +13,7 @@ export type VerifiedFileKind = 'table' | 'log' | 'manifest' | 'current' | 'lock'
  * |---|---|---|
  * | `ok` | whole | none |
  * | `torn` | its end was being written when the process died, and was not acknowledged as durable; opening cuts it off | none |
+ * | `dropped` | a log behind records that a crash took, none of it acknowledged as durable; opening passes over it | none |
  * | `orphaned` | nothing refers to it; opening deletes it | none |
  * | `replaced` | another process replaced it meanwhile, so it was not judged | none |
  * | `foreign` | not the store's; never touched | none |
@@ -20,7 +21,7 @@ export type VerifiedFileKind = 'table' | 'log' | 'manifest' | 'current' | 'lock'
  * | `missing` | the store names it, and it is not there | yes |
  * | `unchecked` | it could not be judged: the system refused to read it, a codec is not installed, or a newer version wrote it | unknown |
  */
-export type VerifiedFileState = 'ok' | 'torn' | 'orphaned' | 'replaced' | 'foreign' | 'damaged' | 'missing' | 'unchecked'
+export type VerifiedFileState = 'ok' | 'torn' | 'dropped' | 'orphaned' | 'replaced' | 'foreign' | 'damaged' | 'missing' | 'unchecked'
 
 /** Something that is wrong. */
 export interface VerifyProblem {

@@ -319,7 +319,9 @@ function guarded<T>(operation: string, path: string, action: () => T): T {
   }
 }
 
-/** Closes a folder that was synced, or could not be. Nothing was written through the descriptor, so a failure of its closing tells nothing. */
+/**
+ * Closes a folder that was synced, or could not be. Nothing was written through the descriptor, so a failure of its closing tells nothing.
+ */
 function closeFolder(fd: number): void {
   try {
     closeSync(fd)

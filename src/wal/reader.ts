@@ -97,7 +97,7 @@ export interface LogRecoveryReport {
  * @throws StoreError `ERR_CORRUPTION` on damage, unless `options.salvage`; `ERR_FORMAT_VERSION` for a log of a newer version.
  */
 export function* recoverLog(
-  vfs: Vfs,
+  vfs: Pick<Vfs, 'openSync'>,
   path: string,
   logNumber: number,
   options: LogRecoveryOptions,

@@ -98,7 +98,7 @@ export interface LogPlace {
 
 /** Recovers one log of several. @throws StoreError as `recoverLogs` */
 export function* recoverNextLog(
-  vfs: Vfs,
+  vfs: Pick<Vfs, 'openSync'>,
   dir: string,
   logNumber: number,
   place: LogPlace,

@@ -1,0 +1,307 @@
+/**
+ * Repairs that lost what was there, reports that did not tell, and a destruction that went too far: each with the smallest case that shows
+ * it.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { FaultVfs, memory, type MemoryVfs, Store, type Value } from '../../src/index.js'
+import { ioError } from '../../src/util/errors.js'
+import { DIR, entriesOf, openStore, rejection, temporaryDirectory, TINY } from '../support/stores.js'
+import { emptyDisk, tamperProperties, writeManifest, writeStoreFile, writeTable } from '../maintenance/crafted.js'
+import { put } from '../unit/sstable/fixture.js'
+
+/** Keeps everything in the log until it is told to flush. */
+const LOGGING = { ...TINY, memtableSize: 1 << 20, walSync: 'os' } as const
+
+function namesOf(vfs: MemoryVfs, kind: string): string[] {
+  return vfs.readdirSync(DIR).filter((name) => name.includes(kind))
+}
+
+function content(vfs: MemoryVfs, name: string): Buffer {
+  return Buffer.from(vfs.readFile(`${DIR}/${name}`))
+}
+
+function flip(vfs: MemoryVfs, name: string, offset: number): void {
+  const bytes = content(vfs, name)
+  bytes[offset]! ^= 0x40
+  writeStoreFile(vfs, name, bytes)
+}
+
+/** What the store shows, which has nothing wrong with it. */
+async function entries(vfs: MemoryVfs): Promise<[string, Value][]> {
+  expect((await Store.verify(vfs)).problems).toEqual([])
+  const store = await Store.open(vfs, { ...TINY, readOnly: true })
+  const found = entriesOf(store)
+  await store.close()
+  return found
+}
+
+/** A store with a table of 10 keys; then, with another manifest, another one and a log of 10 keys each. */
+async function grownStore(): Promise<{ vfs: MemoryVfs; oldManifest: Buffer; all: [string, Value][] }> {
+  const vfs = memory()
+  let store = await Store.open(vfs, TINY)
+  for (let i = 10; i < 20; i++) await store.put(`key ${i}`, i)
+  await store.flush()
+  await store.close()
+  const oldManifest = content(vfs, namesOf(vfs, 'MANIFEST')[0]!)
+  store = await Store.open(vfs, TINY)
+  for (let i = 20; i < 30; i++) await store.put(`key ${i}`, i)
+  await store.flush()
+  for (let i = 30; i < 40; i++) await store.put(`key ${i}`, i, { sync: true })
+  const all = entriesOf(store)
+  await store.close()
+  return { vfs, oldManifest, all }
+}
+
+describe('a manifest that is older than the tables', () => {
+  test('does not put aside a table that holds what nothing else does', async () => {
+    const { vfs, oldManifest, all } = await grownStore()
+    writeStoreFile(vfs, namesOf(vfs, 'MANIFEST')[0]!, oldManifest)
+    // Behind the gap that the table fills, the log has lost a record.
+    const log = namesOf(vfs, '.log').at(-1)!
+    flip(vfs, log, 150)
+    const report = await Store.repair(vfs)
+    expect(report.files.filter(({ kind }) => kind === 'table').map(({ fate }) => fate)).toEqual(['kept', 'kept'])
+    const found = await entries(vfs)
+    expect(found.slice(0, 20)).toEqual(all.slice(0, 20))
+    expect(found.length).toBeGreaterThanOrEqual(28)
+  })
+
+  test('is found out although nothing else is wrong', async () => {
+    const { vfs, oldManifest, all } = await grownStore()
+    writeStoreFile(vfs, namesOf(vfs, 'MANIFEST')[0]!, oldManifest)
+    for (const name of namesOf(vfs, '.log')) vfs.unlinkSync(`${DIR}/${name}`)
+    expect(await Store.verify(vfs)).toMatchObject({ ok: true })
+    expect((await Store.repair(vfs)).isChanged).toBe(true)
+    expect(await entries(vfs)).toEqual(all.slice(0, 20))
+  })
+
+  test('serves when the newest one is damaged', async () => {
+    const vfs = emptyDisk()
+    // Only the manifest tells that the second table is above the first one: no sequence does.
+    const tables = [writeTable(vfs, 7, [put('k', 5, '\u0001k')]), writeTable(vfs, 8, [put('z', 9, '\u0001z')])]
+    writeManifest(vfs, { added: tables.map((table) => ({ level: 4, table })) })
+    writeStoreFile(vfs, 'MANIFEST-000002', Buffer.alloc(100))
+    vfs.unlinkSync(`${DIR}/CURRENT`)
+    const report = await Store.repair(vfs)
+    expect(report.isRebuilt).toBe(false)
+    expect(report.files.find(({ name }) => name === 'MANIFEST-000001')).toMatchObject({ fate: 'kept' })
+    expect((await Store.verify(vfs)).levels.map(({ level }) => level)).toEqual([4])
+  })
+})
+
+describe('logs without a manifest', () => {
+  test('are taken behind a gap that a table fills', async () => {
+    const vfs = memory()
+    let store = await Store.open(vfs, LOGGING)
+    await store.put('a', 1)
+    const first = namesOf(vfs, '.log')[0]!
+    const firstLog = content(vfs, first)
+    await store.put('b', 2)
+    await store.flush()
+    await store.put('c', 3)
+    const killed = vfs.processKillClone()
+    await store.close()
+    // The log before the flush is there still, but for its end; the table has all of it.
+    writeStoreFile(killed, first, firstLog)
+    for (const name of namesOf(killed, 'MANIFEST')) killed.unlinkSync(`${DIR}/${name}`)
+    const report = await Store.repair(killed)
+    expect(report.files.filter(({ kind }) => kind === 'log').map(({ entriesKept }) => entriesKept)).toEqual([1, 1])
+    store = await openStore(killed, TINY)
+    expect(entriesOf(store)).toEqual([
+      ['a', 1],
+      ['b', 2],
+      ['c', 3],
+    ])
+  })
+})
+
+/** A closed store with a log, two logs behind each other of which the first one has lost its end, and a damaged table. */
+async function storeWithDroppedLog(): Promise<{ vfs: MemoryVfs; dropped: string }> {
+  const vfs = memory()
+  let store = await Store.open(vfs, LOGGING)
+  for (let i = 10; i < 30; i++) await store.put(`key ${i}`, i)
+  await store.flush()
+  await store.close()
+  store = await Store.open(vfs, LOGGING)
+  await store.put('a', 1)
+  await store.put('b', 2)
+  const first = vfs.processKillClone()
+  await store.close()
+  store = await Store.open(first, LOGGING)
+  await store.put('c', 3)
+  const killed = first.processKillClone()
+  await store.close()
+  return { vfs: killed, dropped: namesOf(killed, '.log').at(-1)! }
+}
+
+describe('a log that opening passes over', () => {
+  test('is not called torn', async () => {
+    const { vfs, dropped } = await storeWithDroppedLog()
+    const [name] = namesOf(vfs, '.log')
+    if (name !== dropped) vfs.unlinkSync(`${DIR}/${name}`)
+    const { files, ok, logs } = await Store.verify(vfs)
+    expect({ ok, logs }).toEqual({ ok: true, logs: 0 })
+    expect(files.find((file) => file.name === dropped)).toMatchObject({ state: 'dropped', tornBytes: 0 })
+  })
+
+  test('is told as lost by a repair, and put aside', async () => {
+    const { vfs, dropped } = await storeWithDroppedLog()
+    const [name] = namesOf(vfs, '.log')
+    if (name !== dropped) vfs.unlinkSync(`${DIR}/${name}`)
+    const before = content(vfs, dropped)
+    flip(vfs, namesOf(vfs, '.sst')[0]!, 10)
+    const report = await Store.repair(vfs)
+    expect(report.files.find((file) => file.name === dropped)).toMatchObject({ fate: 'lost', entriesKept: 0 })
+    expect(content(vfs, `lost/${dropped}`)).toEqual(before)
+  })
+})
+
+function asStoreError<T>(action: () => T, path: string): T {
+  try {
+    return action()
+  } catch (error) {
+    throw ioError(error, 'read', path)
+  }
+}
+
+describe('a disk that does not read', () => {
+  async function loggedStore(): Promise<{ vfs: MemoryVfs; log: string }> {
+    const vfs = memory()
+    const store = await Store.open(vfs, LOGGING)
+    for (let i = 10; i < 30; i++) await store.put(`key ${i}`, `${i} `.repeat(150), { sync: true })
+    await store.close()
+    return { vfs, log: namesOf(vfs, '.log')[0]! }
+  }
+
+  test('ends a repair before anything is changed, and another try keeps everything', async () => {
+    const { vfs, log } = await loggedStore()
+    flip(vfs, log, 2000)
+    const before = vfs.files().join()
+    for (let nth = 1; nth < 40; nth++) {
+      const faults = new FaultVfs(vfs.processKillClone())
+      const rule = faults.addRule({ operation: 'read', path: log, error: 'EIO', nth })
+      const outcome = await Store.repair(faults).then(
+        () => 'repaired',
+        ({ code, message }: Error & { code: string }) => `${code} ${message}`,
+      )
+      if (rule.hits === 0) break
+      expect(outcome).toMatch(/^ERR_IO .*try again/)
+    }
+    expect(vfs.files().join()).toBe(before)
+    expect((await Store.repair(vfs)).files.find(({ name }) => name === log)).toMatchObject({ fate: 'salvaged', entriesKept: 19 })
+  })
+
+  test('costs what cannot be read, and nothing around it, when that is asked for', async () => {
+    const { vfs, log } = await loggedStore()
+    const faults = new FaultVfs(vfs)
+    // A page in the middle that the disk has lost.
+    const lostPage = 4096
+    const inner = faults.openSync.bind(faults)
+    faults.openSync = (path, mode) => {
+      const file = inner(path, mode)
+      if (!path.endsWith(log)) return file
+      const readSync = file.readSync.bind(file)
+      const failing = (target: Uint8Array, offset: number, length: number, position: number): number => {
+        if (position < lostPage + 4096 && position + length > lostPage) {
+          throw Object.assign(new Error('EIO'), { code: 'EIO' })
+        }
+        return readSync(target, offset, length, position)
+      }
+      return Object.assign(file, {
+        readSync: (...args: Parameters<typeof readSync>) => asStoreError(() => failing(...args), path),
+        read: async (...args: Parameters<typeof readSync>) => asStoreError(() => failing(...args), path),
+      })
+    }
+    expect(await rejection(Store.repair(faults))).toMatchObject({ code: 'ERR_IO' })
+    const report = await Store.repair(faults, { skipUnreadable: true })
+    const file = report.files.find(({ name }) => name === log)!
+    expect(file).toMatchObject({ fate: 'salvaged', error: { code: 'ERR_IO' } })
+    expect(file.entriesKept).toBeGreaterThan(8)
+    const found = await entries(vfs)
+    expect(found.map(([key]) => key)).toContain('key 10')
+    expect(found.map(([key]) => key)).toContain('key 29')
+    expect(vfs.statSync(`${DIR}/lost/${log}`)).toBeDefined()
+  })
+})
+
+describe('a report of a repair', () => {
+  test('holds what was wrong with CURRENT and what was wrong besides', async () => {
+    const { vfs } = await grownStore()
+    vfs.unlinkSync(`${DIR}/CURRENT`)
+    flip(vfs, namesOf(vfs, '.sst')[0]!, 10)
+    writeStoreFile(vfs, 'MANIFEST-000007', Buffer.alloc(50))
+    const { problems } = await Store.repair(vfs)
+    expect(problems.map(({ file }) => file)).toContain('CURRENT')
+    expect(problems.map(({ file }) => file)).toContain(vfs.readdirSync(`${DIR}/lost`).find((name) => name.endsWith('.sst')))
+  })
+
+  test('tells what is still wrong afterwards', async () => {
+    const vfs = emptyDisk()
+    writeManifest(vfs, {
+      added: [{ level: 3, table: tamperProperties(vfs, writeTable(vfs, 7, [put('k', 5, '\u0001k')]), { keyCount: 3 }) }],
+    })
+    const report = await Store.repair(vfs)
+    expect(report.problems).not.toEqual([])
+    expect(report.problemsLeft).toEqual([])
+    expect(await entries(vfs)).toEqual([['k', 'k']])
+  })
+})
+
+describe('the manifest of another store', () => {
+  test('does not decide which tables are obsolete', async () => {
+    const { vfs, all } = await grownStore()
+    const other = memory()
+    const store = await Store.open(other, TINY)
+    for (let round = 0; round < 6; round++) {
+      await store.put('k', round)
+      await store.flush()
+      await store.compact()
+    }
+    const foreign = content(other, namesOf(other, 'MANIFEST')[0]!)
+    await store.close()
+    const [own] = namesOf(vfs, 'MANIFEST')
+    writeStoreFile(vfs, own!, foreign)
+    const report = await Store.repair(vfs)
+    expect(report.files.filter(({ kind, fate }) => kind === 'table' && fate !== 'kept' && fate !== 'merged')).toEqual([])
+    expect(await entries(vfs)).toEqual(all)
+  })
+})
+
+describe('a destruction', () => {
+  test('does not follow a link in place of lost', async () => {
+    const root = temporaryDirectory()
+    const dir = join(root, 'store')
+    const elsewhere = join(root, 'elsewhere')
+    const store = await Store.open(dir, TINY)
+    await store.put('a', 1)
+    await store.close()
+    mkdirSync(elsewhere)
+    writeFileSync(join(elsewhere, '000003.sst'), 'mine')
+    symlinkSync(elsewhere, join(dir, 'lost'))
+    await Store.destroy(dir)
+    expect(existsSync(dir)).toBe(false)
+    expect(readFileSync(join(elsewhere, '000003.sst'), 'utf8')).toBe('mine')
+  })
+
+  test('deletes links with names of a store, not what they lead to', async () => {
+    const root = temporaryDirectory()
+    const dir = join(root, 'store')
+    const store = await Store.open(dir, TINY)
+    await store.close()
+    writeFileSync(join(root, 'mine'), 'mine')
+    symlinkSync(join(root, 'mine'), join(dir, '000077.sst'))
+    symlinkSync(join(root, 'nothing'), join(dir, 'lost'))
+    await Store.destroy(dir)
+    expect(readdirSync(root)).toEqual(['mine'])
+  })
+
+  test('leaves files that only have names like those of a store', async () => {
+    const dir = temporaryDirectory()
+    writeFileSync(join(dir, '20260101.log'), 'what my server said')
+    writeFileSync(join(dir, '20260102.log'), '')
+    expect(await rejection(Store.destroy(dir))).toMatchObject({ code: 'ERR_NOT_A_STORE' })
+    expect(readdirSync(dir)).toEqual(['20260101.log', '20260102.log'])
+  })
+})
