@@ -33,6 +33,9 @@ const KEYS_BETWEEN_PAUSES = 16_384
 /** More lines than a buffer can hold are never asked for: 1 GiB of filter. */
 const LINES_MAX = 16 * 1024 * 1024
 
+/** The rate of the lines is some of so many parts of the wanted one: finding a shape takes longer than filling a small filter. */
+const RATE_STEPS = 64
+
 /** Shape of a filter. */
 export interface FilterShape {
   readonly bitsPerKey: number
@@ -95,6 +98,13 @@ export class BloomFilterBuilder {
     return Math.ceil((this.count * filterShape(this.rate).bitsPerKey) / 8) + LINE_BYTES + TAIL_BYTES
   }
 
+  /** What is left of the wanted rate for the lines. In steps, so that tables of about the same size share one shape. */
+  private get lineRate(): number {
+    const sharedHashRate = this.count / 0x1_0000_0000
+    const steps = Math.ceil((sharedHashRate / this.rate) * RATE_STEPS)
+    return this.rate * (1 - Math.min(steps, RATE_STEPS / 2) / RATE_STEPS)
+  }
+
   /** Adds a key by its hash. */
   add(hash: number): void {
     if (this.count === this.hashes.length) {
@@ -107,8 +117,7 @@ export class BloomFilterBuilder {
 
   /** The block's payload, in a buffer with room for `spareBytes` behind it. Pauses every half a millisecond or so. */
   *finish(spareBytes: number): Task<{ buffer: Buffer; length: number }> {
-    const sharedHashRate = this.count / 0x1_0000_0000
-    const { bitsPerKey, probes } = filterShape(Math.max(this.rate - sharedHashRate, this.rate / 2))
+    const { bitsPerKey, probes } = filterShape(this.lineRate)
     const lineCount = Math.max(1, Math.ceil((this.count * bitsPerKey) / LINE_BITS))
     assert(lineCount <= LINES_MAX, 'a filter stays below a gigabyte')
     const linesBytes = lineCount * LINE_BYTES

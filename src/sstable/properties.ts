@@ -108,11 +108,26 @@ export function decodeProperties(payload: Buffer, path: string, offset: number):
     }
   }
   if (integers.length !== INTEGERS.length || keys.length !== 2) throw corruption('a property is missing', path, offset)
-  const [smallestKey, largestKey] = keys as [Uint8Array, Uint8Array]
-  const values = Object.fromEntries(INTEGERS.map((name, i) => [name, integers[i]])) as Record<(typeof INTEGERS)[number], number>
-  const properties = { ...values, smallestKey, largestKey }
+  const properties = named(integers, keys as [Uint8Array, Uint8Array])
   if (!isPlausible(properties)) throw corruption('the properties contradict each other', path, offset)
   return properties
+}
+
+/** Spelled out, as a table has properties each time that it is opened, and an object made of a list of names is slow. */
+function named(integers: readonly number[], [smallestKey, largestKey]: readonly [Uint8Array, Uint8Array]): TableProperties {
+  return {
+    entryCount: integers[0]!,
+    deletionCount: integers[1]!,
+    keyCount: integers[2]!,
+    rawKeyBytes: integers[3]!,
+    rawValueBytes: integers[4]!,
+    smallestSequence: integers[5]!,
+    largestSequence: integers[6]!,
+    blockCount: integers[7]!,
+    rawBlockBytesMax: integers[8]!,
+    smallestKey,
+    largestKey,
+  }
 }
 
 function isPlausible(properties: TableProperties): boolean {
