@@ -9,9 +9,9 @@
  * npm run torture -- --goals --report docs/testing.md what that page claims, and the table in it
  * ```
  *
- * Rounds run in processes of their own, as many at a time as there are cores; the discipline that has had the least time goes next. A round
- * that says nothing for minutes, or takes its process with it, is a violation like one that finds a wrong byte. The exit code is 0 only
- * when nothing was found.
+ * Rounds run in processes of their own, as many at a time as there are cores; the discipline that has had the least time goes next, with
+ * `--goals` the one that needs the most until it has reached its own. A round that says nothing for minutes, or takes its process with it,
+ * is a violation like one that finds a wrong byte. The exit code is 0 only when nothing was found.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'

@@ -36,13 +36,19 @@ export class Tally {
     this.#goals = goals
   }
 
-  /** The discipline that has had the least time, and the number of its next round; `undefined` when all goals are reached. */
+  /**
+   * The discipline whose turn it is, and the number of its next round; `undefined` when all goals are reached. It is the one that has had
+   * the least time; with goals, the one that needs the most until it has reached its own, so that all end at about the same time.
+   */
   next(): { name: string; index: number } | undefined {
     const now = Date.now()
-    const cost = ([, share]: [string, Share]): number => share.begunMs.reduce((sum, begun) => sum + now - begun + 1, share.spentMs)
-    const open = [...this.#shares].filter(([name, share]) => !this.#isReached(name, share))
+    const open = [...this.#shares].filter(([name, share]) => this.#reached(name, share) < 1)
     if (open.length === 0) return undefined
-    const [name, share] = open.reduce((best, each) => (cost(each) < cost(best) ? each : best))
+    const urgency = ([name, share]: [string, Share]): number => {
+      const spentMs = share.begunMs.reduce((sum, begun) => sum + now - begun + 1, share.spentMs)
+      return this.#goals === undefined ? -spentMs : remainingMs(spentMs, this.#reached(name, share))
+    }
+    const [name, share] = open.reduce((best, each) => (urgency(each) > urgency(best) ? each : best))
     share.begunMs.push(now)
     this.started++
     return { name, index: share.started++ }
@@ -55,10 +61,11 @@ export class Tally {
     share.spentMs += Date.now() - share.begunMs.shift()!
   }
 
-  #isReached(name: string, share: Share): boolean {
-    if (this.#goals === undefined) return false
+  /** What part of its goals a discipline has reached: 1 when all of them are, 0 when there are none. */
+  #reached(name: string, share: Share): number {
+    if (this.#goals === undefined) return 0
     const goals = Object.entries(this.#goals[name] ?? {}) as [CountName | 'rounds', number][]
-    return goals.every(([what, least]) => (what === 'rounds' ? share.started : share.counts.get(what)) >= least)
+    return Math.min(1, ...goals.map(([what, least]) => (what === 'rounds' ? share.started : share.counts.get(what)) / least))
   }
 
   add(name: string, progress: RoundProgress): void {
@@ -126,6 +133,12 @@ export class Tally {
       violations: this.violations,
     }
   }
+}
+
+/** What has not begun comes first, since nothing is known of it; what has reached nothing yet is only beginning. */
+function remainingMs(spentMs: number, reached: number): number {
+  if (spentMs === 0) return Infinity
+  return reached === 0 ? 0 : (spentMs / reached) * (1 - reached)
 }
 
 function aligned(rows: readonly string[][]): string {

@@ -22,6 +22,8 @@ import { type Ending, type Orders, randomEnding, randomOptions } from './orders.
 import { createProgress, type Progress, readProgress } from './progress.js'
 import { type Candidates, candidates, expectNothingLeftOver, find } from './verdict.js'
 
+/** Stores of a round. */
+const STORES = 2
 /** Processes that one store lives through. */
 const LIVES = 8
 
@@ -40,7 +42,7 @@ class Lives {
   constructor(round: Round) {
     this.#round = round
     this.#random = new Random(round.seed)
-    this.#dir = join(round.scratchDir, 'store')
+    this.#dir = join(round.scratchDir, `store ${round.seed}`)
     this.#hasLongKeys = this.#random.chance(0.4)
   }
 
@@ -79,7 +81,7 @@ class Lives {
     const writes = random.pick([60, 300, 1000])
     return {
       dir: this.#dir,
-      progressPath: join(this.#round.scratchDir, `progress ${life}`),
+      progressPath: join(this.#round.scratchDir, `progress ${this.#round.seed} ${life}`),
       options,
       isOpenedSync: random.chance(0.3),
       loadSeed: random.uint32(),
@@ -173,7 +175,9 @@ async function endOf(child: Child, { ending, progressPath }: Orders): Promise<En
   return end
 }
 
-/** One round: a store and its processes. */
-export function live(round: Round): Promise<void> {
-  return new Lives(round).run()
+/** One round: some stores side by side, as starting processes and syncing is waiting for the most part. */
+export async function live(round: Round): Promise<void> {
+  const lives = Array.from({ length: STORES }, (_, i) => new Lives({ ...round, seed: round.seed * STORES + i }).run())
+  await Promise.allSettled(lives)
+  await Promise.all(lives)
 }

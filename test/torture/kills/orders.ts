@@ -49,29 +49,33 @@ interface PointKind {
   readonly name: string
   readonly operations?: readonly KillOperation[]
   readonly names?: string
-  /** Most likely there are so many. */
+  /** Most likely there are so many; where they grow with the writes, in `WRITES` of them. */
   readonly nthMax: number
+  readonly growsWithWrites?: boolean
   readonly isInJobs?: boolean
   readonly since?: 'close' | 'destroy'
 }
+
+/** See `nthMax`. */
+const WRITES = 1000
 
 /** Places where dying is told apart from dying elsewhere. */
 const POINTS: readonly PointKind[] = [
   { name: 'opening', nthMax: 16 },
   { name: 'lock', names: '^LOCK', nthMax: 4 },
-  { name: 'log write', operations: ['write'], names: '\\.log$', nthMax: 400 },
+  { name: 'log write', operations: ['write'], names: '\\.log$', nthMax: 400, growsWithWrites: true },
   { name: 'log sync', operations: ['sync'], names: '\\.log$', nthMax: 12 },
-  { name: 'log roll', operations: ['create'], names: '\\.log$', nthMax: 8 },
-  { name: 'log deletion', operations: ['unlink'], names: '\\.log$', nthMax: 8 },
+  { name: 'log roll', operations: ['create'], names: '\\.log$', nthMax: 8, growsWithWrites: true },
+  { name: 'log deletion', operations: ['unlink'], names: '\\.log$', nthMax: 8, growsWithWrites: true },
   { name: 'log cut', operations: ['truncate'], names: '\\.log$', nthMax: 1 },
-  { name: 'flush', names: '\\.sst$', nthMax: 8, isInJobs: true },
-  { name: 'compaction', names: '\\.sst$', nthMax: 80, isInJobs: true },
-  { name: 'table deletion', operations: ['unlink'], names: '\\.sst$', nthMax: 12 },
-  { name: 'manifest edit', operations: ['write', 'sync'], names: '^MANIFEST', nthMax: 40 },
+  { name: 'flush', names: '\\.sst$', nthMax: 8, growsWithWrites: true, isInJobs: true },
+  { name: 'compaction', names: '\\.sst$', nthMax: 80, growsWithWrites: true, isInJobs: true },
+  { name: 'table deletion', operations: ['unlink'], names: '\\.sst$', nthMax: 12, growsWithWrites: true },
+  { name: 'manifest edit', operations: ['write', 'sync'], names: '^MANIFEST', nthMax: 40, growsWithWrites: true },
   { name: 'manifest roll-over', operations: ['create'], names: '^MANIFEST', nthMax: 2 },
   { name: 'manifest roll-over', names: '^CURRENT', nthMax: 5 },
   { name: 'manifest deletion', operations: ['unlink'], names: '^MANIFEST', nthMax: 2 },
-  { name: 'any', nthMax: 1500 },
+  { name: 'any', nthMax: 1500, growsWithWrites: true },
   { name: 'close', nthMax: 8, since: 'close' },
   { name: 'destroying', nthMax: 16, since: 'destroy' },
 ]
@@ -85,10 +89,11 @@ export function randomEnding(random: Random, threads: number, writes: number): E
   if (n < 33) return { kind: 'exit', issued }
   if (n < 37) return { kind: 'uncaught', issued }
   if (n < 40) return { kind: random.pick(['close', 'close on the spot']) }
-  const { name, operations, names, nthMax, isInJobs = false, since = 'start' } = random.pick(POINTS)
+  const { name, operations, names, nthMax, growsWithWrites = false, isInJobs = false, since = 'start' } = random.pick(POINTS)
+  const most = growsWithWrites ? Math.ceil((nthMax * writes) / WRITES) : nthMax
   const point: KillPoint = {
     thread: isInJobs && threads > 0 ? 'worker' : 'main',
-    nth: 1 + random.below(nthMax),
+    nth: 1 + random.below(most),
     moment: random.pick(['before', 'torn', 'after']),
     ...(operations === undefined ? {} : { operations }),
     ...(names === undefined ? {} : { names }),
