@@ -8,7 +8,12 @@ import { nodeVfs } from '../../src/vfs/node.js'
 import { temporaryDirectory } from '../support/stores.js'
 
 /** Descriptors that were told; `undefined` while the disk is sound. */
-const disk = vi.hoisted((): { told: Set<number> | undefined; failsToClose: boolean } => ({ told: undefined, failsToClose: false }))
+const disk = vi.hoisted((): { told: Set<number> | undefined; failsToClose: boolean; poolSyncs: number[]; syncs: number[] } => ({
+  told: undefined,
+  failsToClose: false,
+  poolSyncs: [],
+  syncs: [],
+}))
 
 vi.mock('node:fs', async (importActual) => {
   const actual = await importActual<{ closeSync: (fd: number) => void }>()
@@ -23,8 +28,12 @@ vi.mock('node:fs', async (importActual) => {
       actual.closeSync(fd)
       if (disk.failsToClose) throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' })
     },
-    fdatasync: (fd: number, done: (error: Error | null) => void) => void setImmediate(done, report(fd)),
+    fdatasync: (fd: number, done: (error: Error | null) => void) => {
+      disk.poolSyncs.push(fd)
+      setImmediate(done, report(fd))
+    },
     fdatasyncSync: (fd: number) => {
+      disk.syncs.push(fd)
       const error = report(fd)
       if (error !== null) throw error
     },
@@ -37,6 +46,8 @@ afterEach(() => {
 
 function failingLog(): LogWriter {
   disk.told = undefined
+  disk.poolSyncs = []
+  disk.syncs = []
   const log = LogWriter.createSync(nodeVfs, temporaryDirectory(), 1)
   log.appendSync(Buffer.alloc(100), 0, 100)
   return log
@@ -56,6 +67,18 @@ test('a sync in the pool fails behind one that does', async () => {
   disk.told = new Set()
   const outcomes = await Promise.allSettled([log.sync(), log.sync()])
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  log.closeSync()
+})
+
+test('syncs in the pool that have not begun are one, and have a descriptor of their own', async () => {
+  const log = failingLog()
+  await Promise.all(Array.from({ length: 5 }, () => log.sync()))
+  await log.sync()
+  expect(disk.poolSyncs).toHaveLength(3)
+  log.syncSync()
+  expect(disk.syncs).toHaveLength(1)
+  expect(new Set(disk.poolSyncs).size).toBe(1)
+  expect(disk.poolSyncs).not.toContain(disk.syncs[0])
   log.closeSync()
 })
 
