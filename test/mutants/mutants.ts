@@ -88,8 +88,8 @@ const durability: readonly Mutant[] = [
   mutant(
     'a failed sync is taken for a success',
     QUEUE,
-    '        this.#stop(error)\n        break\n      }\n      this.#acknowledge',
-    '        void error\n      }\n      this.#acknowledge',
+    '        this.#stop(error)\n        break\n      }\n      // Unless',
+    '        void error\n      }\n      // Unless',
   ),
   mutant(
     'records claim to be synced when they are not',
@@ -274,5 +274,50 @@ const content: readonly Mutant[] = [
   ),
 ]
 
+const edges: readonly Mutant[] = [
+  mutant(
+    'the end of a prefix that ends with several bytes 0xff is wrong',
+    'src/codec/key.ts',
+    'while (end > 0 && prefix[end - 1] === 0xff) end--',
+    'if (end > 0 && prefix[end - 1] === 0xff) end--',
+  ),
+  mutant(
+    'a memtable becomes a table before all in it is acknowledged',
+    'src/store/engine.ts',
+    'this.#unpublished[0]!.lastSequence <= this.visibleSequence',
+    'this.#unpublished[0]!.lastSequence <= this.queue.lastSequence',
+  ),
+  mutant(
+    'a sync acknowledges the group behind those that it covers',
+    QUEUE,
+    'if (count > 0) this.#acknowledge(count, last.lastSequence)',
+    'if (count > 0) this.#acknowledge(count + 1, last.lastSequence)',
+  ),
+  mutant(
+    'a sync shows one operation too many',
+    QUEUE,
+    'if (count > 0) this.#acknowledge(count, last.lastSequence)',
+    'if (count > 0) this.#acknowledge(count, last.lastSequence + 1)',
+  ),
+  mutant(
+    'a table that has grown is not noticed',
+    'src/sstable/table_tail.ts',
+    'if (fileBytes !== meta.fileBytes)',
+    'if (fileBytes < meta.fileBytes)',
+  ),
+  mutant(
+    'the shape of a filter is not checked',
+    'src/sstable/bloom_filter.ts',
+    'if (this.lineCount * LINE_BYTES !== linesBytes || this.probes === 0 || this.probes > PROBES_MAX) {',
+    'if (linesBytes < 0) {',
+  ),
+  mutant(
+    'flush does not try again at once what had found the disk full',
+    'src/store/engine.ts',
+    '    this.#checkNotClosed()\n    this.shortage.retry(true)\n',
+    '    this.#checkNotClosed()\n',
+  ),
+]
+
 /** All of them. */
-export const mutants: readonly Mutant[] = [...durability, ...recovery, ...content]
+export const mutants: readonly Mutant[] = [...durability, ...recovery, ...content, ...edges]
