@@ -4,8 +4,10 @@
  *
  * ```
  * key    'user:' and 11 decimal digits; stored keys are multiples of 10, so that absent ones lie between them
- * value  50 random bytes, twice
+ * value  50 random bytes, twice; a record that is written again gets another value each time
  * ```
+ *
+ * Making a key and a value costs about a quarter of a microsecond, the same for every engine: the column of the `Map` shows it.
  */
 import { Random } from '../src/util/random.js'
 
@@ -48,17 +50,40 @@ export class Records {
     return this.#keyText(number * 10 + 5)
   }
 
-  /** Value of record `number`, in a buffer of its own. */
-  value(number: number): Buffer {
+  /** What all keys start with that belong to the same hundred records as record `number`. */
+  prefix(number: number): string {
+    return this.key(number).slice(0, KEY_BYTES - 3)
+  }
+
+  /** Value of record `number` as it is written for the `version`-th time, counted from 0, in a buffer of its own. */
+  value(number: number, version = 0): Buffer {
     const value = Buffer.allocUnsafe(VALUE_BYTES)
+    this.#fill(value, number, version)
+    return value
+  }
+
+  /** A value of any size, of the same making. */
+  largeValue(number: number, bytes: number): Buffer {
+    const value = Buffer.allocUnsafe(bytes)
+    for (let at = 0, piece = 0; at < bytes; at += VALUE_BYTES) this.#fill(value.subarray(at, at + VALUE_BYTES), number, piece++)
+    return value
+  }
+
+  /** Whether these bytes are the value of the record. */
+  isValue(found: Uint8Array | undefined, number: number, version = 0): boolean {
+    return found !== undefined && Buffer.compare(found, this.value(number, version)) === 0
+  }
+
+  #fill(value: Buffer, number: number, version: number): void {
     const pool = this.#pool
-    const start = mix(number ^ this.#seed) % (POOL_BYTES - HALF)
-    for (let i = 0; i < HALF; i++) {
+    const start = mix(number ^ this.#seed ^ Math.imul(version, 0x9e3779b1)) % (POOL_BYTES - HALF)
+    const half = value.length >>> 1
+    for (let i = 0; i < half; i++) {
       const byte = pool[start + i]!
       value[i] = byte
-      value[i + HALF] = byte
+      value[i + half] = byte
     }
-    return value
+    if (half * 2 < value.length) value[value.length - 1] = 0
   }
 
   // A flat one-byte string, as a program gets it from the network or a parser. Joining strings would give a tree that each engine must

@@ -1,56 +1,45 @@
-/** SQLite through better-sqlite3: one `WITHOUT ROWID` table, blob key and value, write-ahead log. */
+/** SQLite through better-sqlite3. */
 import { join } from 'node:path'
-import { type Engine, loadPeer, type OpenEngine, type OpenOptions, versionIn } from './engine.js'
+import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion } from './engine.js'
+import { DURABILITY, openTable, type Statement } from './sqlite.js'
 
-interface Statement {
-  run(...values: unknown[]): unknown
-  get(...values: unknown[]): { value: Buffer } | undefined
-  raw(): Statement
-  iterate(): Iterable<[Buffer, Buffer]>
+interface BetterStatement extends Statement {
+  raw(): BetterStatement
+  pluck(): BetterStatement
+  readonly reader: boolean
 }
 
-interface Database {
-  pragma(source: string): unknown
+interface BetterDatabase {
   exec(source: string): unknown
-  prepare(source: string): Statement
-  transaction<T extends unknown[]>(action: (...values: T) => void): (...values: T) => void
+  prepare(source: string): BetterStatement
   close(): void
 }
 
-async function open({ dir, cacheBytes, lowMemory = false }: OpenOptions): Promise<OpenEngine> {
-  const Sqlite = loadPeer('better-sqlite3') as new (path: string) => Database
-  const database = new Sqlite(join(dir, 'data.sqlite'))
-  database.pragma('journal_mode = WAL')
-  database.pragma('synchronous = NORMAL')
-  const cache = lowMemory ? 1024 * 1024 : cacheBytes
-  if (cache !== undefined) database.pragma(`cache_size = -${Math.ceil(cache / 1024)}`)
-  database.exec('CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID')
-  const insert = database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?)')
-  const select = database.prepare('SELECT value FROM entries WHERE key = ?')
-  const all = database.prepare('SELECT key, value FROM entries ORDER BY key').raw()
-  const put = (key: string, value: Buffer): unknown => insert.run(Buffer.from(key, 'latin1'), value)
-  const get = (key: string): unknown => select.get(Buffer.from(key, 'latin1'))
-  const putAll = database.transaction((entries: readonly (readonly [string, Buffer])[]) => {
-    for (const [key, value] of entries) put(key, value)
-  })
-  return {
-    put,
-    putBatch: putAll,
-    get,
-    getSync: get,
-    scan: () => {
-      let count = 0
-      for (const [key] of all.iterate()) if (key.length > 0) count++
-      return count
+async function open(options: OpenOptions): Promise<OpenEngine> {
+  const Sqlite = loadPeer('better-sqlite3') as new (path: string) => BetterDatabase
+  const database = new Sqlite(join(options.dir, 'data.sqlite'))
+  return openTable(
+    {
+      exec: (source) => database.exec(source),
+      prepareRows: (source) => {
+        const statement = database.prepare(source)
+        return statement.reader ? statement.raw() : statement
+      },
+      prepareValue: (source) => {
+        const statement = database.prepare(source).pluck()
+        return (key) => statement.get(key) as Found
+      },
+      close: () => database.close(),
     },
-    compact: () => database.exec('PRAGMA wal_checkpoint(TRUNCATE); VACUUM; PRAGMA wal_checkpoint(TRUNCATE)'),
-    close: () => database.close(),
-  }
+    options,
+  )
 }
 
 export const engine: Engine = {
-  version: versionIn('bench/peers/node_modules/better-sqlite3'),
-  durability: 'WAL, synchronous = NORMAL',
+  version: peerVersion('better-sqlite3'),
+  settings: 'one WITHOUT ROWID table, text key, blob value, write-ahead log; no compression',
+  durability: DURABILITY,
   isPersistent: true,
+  hasSyncGet: true,
   open,
 }

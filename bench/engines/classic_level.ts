@@ -1,19 +1,29 @@
 /** classic-level (LevelDB), with its defaults: snappy, 4 MB write buffer, bloom filter. */
-import { type Engine, loadPeer, type OpenEngine, type OpenOptions, versionIn } from './engine.js'
+import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion, type Visit } from './engine.js'
 
-interface LevelIterator {
-  nextv(size: number): Promise<[string, Buffer][]>
+type Entry = [key: string, value: Buffer]
+
+interface LevelIterator extends AsyncIterable<Entry> {
+  nextv(size: number): Promise<Entry[]>
+  all(): Promise<Entry[]>
   close(): Promise<void>
 }
+
+interface WriteOptions {
+  readonly sync: boolean
+}
+
+type Operation = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string }
 
 interface Level {
   open(): Promise<void>
   close(): Promise<void>
-  put(key: string, value: Buffer): Promise<void>
-  get(key: string): Promise<Buffer | undefined>
-  getSync(key: string): Buffer | undefined
-  batch(operations: readonly { type: 'put'; key: string; value: Buffer }[]): Promise<void>
-  iterator(options: { highWaterMarkBytes: number }): LevelIterator
+  put(key: string, value: Buffer, options: WriteOptions): Promise<void>
+  get(key: string): Promise<Found>
+  getSync(key: string): Found
+  getMany(keys: readonly string[]): Promise<Found[]>
+  batch(operations: readonly Operation[], options: WriteOptions): Promise<void>
+  iterator(options: { highWaterMarkBytes?: number; reverse?: boolean; gte?: string; lt?: string }): LevelIterator
   compactRange(start: string, end: string): Promise<void>
 }
 
@@ -21,37 +31,54 @@ interface ClassicLevel {
   readonly ClassicLevel: new (dir: string, options: Record<string, unknown>) => Level
 }
 
-async function scan(level: Level): Promise<number> {
-  const iterator = level.iterator({ highWaterMarkBytes: 256 * 1024 })
-  let count = 0
+async function scan(level: Level, visit: Visit, isReverse: boolean): Promise<void> {
+  const iterator = level.iterator({ highWaterMarkBytes: 256 * 1024, reverse: isReverse })
   for (;;) {
     const entries = await iterator.nextv(1000)
     if (entries.length === 0) break
-    for (const [key] of entries) if (key !== '') count++
+    for (const [key, value] of entries) visit(key, value)
   }
   await iterator.close()
-  return count
 }
 
-async function open({ dir, cacheBytes, lowMemory = false }: OpenOptions): Promise<OpenEngine> {
+async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: OpenOptions): Promise<OpenEngine> {
   const { ClassicLevel } = loadPeer('classic-level') as ClassicLevel
   const cacheSize = lowMemory ? 1024 * 1024 : cacheBytes
   const level = new ClassicLevel(dir, { keyEncoding: 'utf8', valueEncoding: 'buffer', ...(cacheSize === undefined ? {} : { cacheSize }) })
+  const options = { sync: durability === 'always' }
   await level.open()
   return {
-    put: (key, value) => level.put(key, value),
-    putBatch: (entries) => level.batch(entries.map(([key, value]) => ({ type: 'put', key, value }))),
+    put: (key, value) => level.put(key, value, options),
+    putBatch: (entries) =>
+      level.batch(
+        entries.map(([key, value]): Operation => ({ type: 'put', key, value })),
+        options,
+      ),
+    deleteBatch: (keys) =>
+      level.batch(
+        keys.map((key): Operation => ({ type: 'del', key })),
+        options,
+      ),
     get: (key) => level.get(key),
     getSync: (key) => level.getSync(key),
-    scan: () => scan(level),
+    getMany: (keys) => level.getMany(keys),
+    scan: (visit, isReverse) => scan(level, visit, isReverse),
+    iterate: async (visit) => {
+      for await (const [key, value] of level.iterator({})) visit(key, value)
+    },
+    scanPrefix: async (prefix, visit) => {
+      for (const [key, value] of await level.iterator({ gte: prefix, lt: `${prefix}\u{10ffff}` }).all()) visit(key, value)
+    },
     compact: () => level.compactRange('\0', '\u{10ffff}'),
     close: () => level.close(),
   }
 }
 
 export const engine: Engine = {
-  version: versionIn('bench/peers/node_modules/classic-level'),
-  durability: 'sync: false',
+  version: peerVersion('classic-level'),
+  settings: 'LevelDB 1.20, defaults: snappy, 4 MB write buffer, Bloom filters; utf8 keys, Buffer values',
+  durability: { os: 'sync: false', always: 'sync: true' },
   isPersistent: true,
+  hasSyncGet: true,
   open,
 }

@@ -8,16 +8,32 @@ async function open(): Promise<OpenEngine> {
     putBatch: (entries) => {
       for (const [key, value] of entries) map.set(key, value)
     },
+    deleteBatch: (keys) => {
+      for (const key of keys) map.delete(key)
+    },
     get: (key) => map.get(key),
     getSync: (key) => map.get(key),
-    scan: () => {
-      let count = 0
-      for (const [key] of map) if (key !== '') count++
-      return count
+    getMany: (keys) => keys.map((key) => map.get(key)),
+    // In the order of insertion: it has no other.
+    scan: (visit) => {
+      for (const [key, value] of map) visit(key, value)
+    },
+    iterate: async (visit) => {
+      for await (const [key, value] of map) visit(key, value)
+    },
+    scanPrefix: () => {
+      throw new Error('a Map has no order')
     },
     compact: () => undefined,
     close: () => map.clear(),
   }
 }
 
-export const engine: Engine = { version: process.versions.node, durability: 'none', isPersistent: false, open }
+export const engine: Engine = {
+  version: process.versions.node,
+  settings: 'what the workload itself costs',
+  durability: { os: 'none' },
+  isPersistent: false,
+  hasSyncGet: true,
+  open,
+}

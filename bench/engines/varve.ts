@@ -1,26 +1,40 @@
 /** varve, with default options unless a workload asks for less memory or a larger cache. */
-import { lowMemoryOptions, Store, type StoreOptions } from 'varve'
-import { type Engine, type OpenEngine, type OpenOptions, versionIn } from './engine.js'
+import { type BatchOperation, lowMemoryOptions, Store, type StoreOptions } from 'varve'
+import { type Engine, type Found, type OpenEngine, type OpenOptions, versionIn, type Visit } from './engine.js'
 
-async function open({ dir, cacheBytes, lowMemory = false }: OpenOptions): Promise<OpenEngine> {
+async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: OpenOptions): Promise<OpenEngine> {
   const options: StoreOptions = {
     ...(lowMemory ? lowMemoryOptions : {}),
     ...(cacheBytes === undefined ? {} : { blockCacheSize: cacheBytes }),
+    walSync: durability,
   }
   const store = await Store.open(dir, options)
   return {
     put: (key, value) => store.put(key, value),
-    putBatch: (entries) => store.batch(entries.map(([key, value]) => ({ type: 'put', key, value }))),
-    get: (key) => store.get(key),
-    getSync: (key) => store.getSync(key),
-    scan: () => {
-      let count = 0
-      for (const [key] of store.scan()) if (key !== '') count++
-      return count
+    putBatch: (entries) => store.batch(entries.map(([key, value]): BatchOperation => ({ type: 'put', key, value }))),
+    deleteBatch: (keys) => store.batch(keys.map((key): BatchOperation => ({ type: 'delete', key }))),
+    get: (key) => store.get(key) as Promise<Found>,
+    getSync: (key) => store.getSync(key) as Found,
+    getMany: (keys) => store.getMany(keys) as Promise<Found[]>,
+    scan: (visit, isReverse) => {
+      for (const [key, value] of store.scan({ reverse: isReverse })) visit(key, value as Uint8Array)
+    },
+    iterate: async (visit) => {
+      for await (const [key, value] of store.scan()) visit(key, value as Uint8Array)
+    },
+    scanPrefix: (prefix: string, visit: Visit) => {
+      for (const [key, value] of store.scanPrefix(prefix)) visit(key, value as Uint8Array)
     },
     compact: () => store.compact(),
     close: () => store.close(),
   }
 }
 
-export const engine: Engine = { version: versionIn('.'), durability: "walSync: 'os'", isPersistent: true, open }
+export const engine: Engine = {
+  version: versionIn('.'),
+  settings: 'defaults: zstd in the last level and snappy above it, 4 MiB memtable, Bloom filters; string keys',
+  durability: { none: "walSync: 'none'", os: "walSync: 'os'", always: "walSync: 'always'" },
+  isPersistent: true,
+  hasSyncGet: true,
+  open,
+}
