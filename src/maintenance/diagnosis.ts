@@ -6,11 +6,15 @@
  *
  * **Whether it is older than the tables**, as one is that was cut short where a record ends, or brought back from a copy:
  *
- * - It names tables that are gone while others are there that it does not name, or tables that a later edit has removed. Then compactions
- *   have gone on without it, and what it says of tables is dropped altogether.
- * - Tables are there that hold newer sequences than it and the logs know of. Flushes have gone on without it: nobody else has that data, so
- *   these tables count too.
+ * - It names tables that are gone while others are there that it does not name, or tables that a later edit has removed.
+ * - A table that it does not name holds newer sequences than it and the logs know of.
+ * - A table that it does not name reaches beyond the keys of all that it names, and is no flush that a crash cut short: its sequences are
+ *   older than those of the logs. (Compactions give sequence 0 to what is old enough, so sequences alone do not tell.)
+ *
+ * Then the store has gone on without it, and what it says of tables is dropped altogether: nobody else has that data.
  */
+import { compareBytes } from '../codec/bytes.js'
+import type { TableMeta } from '../sstable/table_meta.js'
 import { PAUSE, type Task } from '../util/task.js'
 import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
 import { listNumberedFiles } from '../version/directory.js'
@@ -32,8 +36,6 @@ export interface Diagnosis {
   /** The manifest to go by. */
   readonly content: ManifestContent | undefined
   readonly remains: ManifestRemains
-  /** Tables that the manifest does not name and that hold what nothing else does. */
-  readonly newerTables: ReadonlySet<number>
   /** Whether there is nothing to repair. */
   readonly isWhole: boolean
 }
@@ -67,16 +69,13 @@ export function* diagnose(vfs: Vfs, dir: string, skipUnreadable: boolean): Task<
       problems.push(...report.problems.filter((problem) => !problems.some((each) => isSame(each, problem))))
     }
   }
-  if (content !== undefined && isStale(report, content, remains)) content = undefined
-  const newerTables = new Set<number>()
   if (content !== undefined) {
-    const known = Math.max(content.state.lastSequence, verification.lastSequenceInLogs ?? 0)
-    for (const [fileNumber, lastSequence] of yield* unnamedTables(vfs, dir, report, skipUnreadable)) {
-      if (lastSequence > known && !remains.removedTables.has(fileNumber)) newerTables.add(fileNumber)
-    }
+    const unnamed = yield* unnamedTables(vfs, dir, report, skipUnreadable, remains.removedTables)
+    const isOld =
+      isStale(report, content, remains) || unnamed.some((table) => isUnknown(table, content!, verification.lastSequenceInLogs ?? 0))
+    if (isOld) content = undefined
   }
-  const isWhole = problems.length === 0 && content === inForce && newerTables.size === 0
-  return { report, problems, content, remains, newerTables, isWhole }
+  return { report, problems, content, remains, isWhole: problems.length === 0 && content !== undefined && content === inForce }
 }
 
 /** Manifests that are files: that which `CURRENT` names first, then the newest. */
@@ -118,21 +117,43 @@ function isStale({ files }: VerifyReport, { version }: ManifestContent, { remove
   return version.levels.flat().some(({ fileNumber }) => removedTables.has(fileNumber))
 }
 
-/** Tables that the manifest does not name, and their last sequences. */
-function* unnamedTables(vfs: Vfs, dir: string, { files }: VerifyReport, skipUnreadable: boolean): Task<Map<number, number>> {
-  const lastSequences = new Map<number, number>()
+/** Whether a table holds what neither the manifest's tables nor the logs do. */
+function isUnknown(table: TableMeta, { version, state }: ManifestContent, lastSequenceInLogs: number): boolean {
+  const { largestSequence, smallestKey, largestKey, fileNumber } = table
+  if (largestSequence > Math.max(state.lastSequence, lastSequenceInLogs)) return true
+  if (largestSequence > state.lastSequence || fileNumber < state.nextFileNumber) return false
+  return [smallestKey, largestKey].some((key) => !version.levels.flat().some((named) => holds(named, key)))
+}
+
+function holds(table: TableMeta, key: Uint8Array): boolean {
+  return compare(table.smallestKey, key) <= 0 && compare(key, table.largestKey) <= 0
+}
+
+function compare(a: Uint8Array, b: Uint8Array): number {
+  return compareBytes(a, 0, a.length, b, 0, b.length)
+}
+
+/** Tables that the manifest does not name, and no edit has removed, by their own word. */
+function* unnamedTables(
+  vfs: Vfs,
+  dir: string,
+  { files }: VerifyReport,
+  skipUnreadable: boolean,
+  removed: ReadonlySet<number>,
+): Task<TableMeta[]> {
+  const tables: TableMeta[] = []
   for (const { name, kind, state } of files) {
-    if (kind !== 'table' || state !== 'orphaned') continue
-    const { fileNumber } = parseFileName(name)!
+    const { fileNumber } = parseFileName(name) ?? { fileNumber: 0 }
+    if (kind !== 'table' || state !== 'orphaned' || removed.has(fileNumber)) continue
     try {
-      lastSequences.set(fileNumber, describeTable(vfs, joinPath(dir, name), fileNumber).largestSequence)
+      tables.push(describeTable(vfs, joinPath(dir, name), fileNumber))
     } catch (error) {
       // A table that a crash cut short, or what is no table.
       expectDamage(error, skipUnreadable)
     }
     yield PAUSE
   }
-  return lastSequences
+  return tables
 }
 
 function isSame(a: VerifyProblem, b: VerifyProblem): boolean {

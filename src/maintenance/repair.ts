@@ -48,7 +48,7 @@ import { TableOutput } from './table_output.js'
 import { salvageTable } from './table_salvage.js'
 import { walkTable } from './table_walk.js'
 import { describeTable, expectStore, Verification } from './verify.js'
-import type { VerifiedFile, VerifyProblem, VerifyReport } from './verify_report.js'
+import type { VerifiedFile, VerifiedFileState, VerifyProblem, VerifyReport } from './verify_report.js'
 import { checkVersion } from './version_check.js'
 
 /** Options of `Store.repair`. */
@@ -92,7 +92,6 @@ class Repair {
   #nextNumber = 1
   #content: ManifestContent | undefined
   #remains: ManifestRemains = NO_REMAINS
-  #newerTables: ReadonlySet<number> = new Set()
 
   constructor(vfs: Vfs, dir: string, skipUnreadable: boolean) {
     this.#vfs = vfs
@@ -104,13 +103,12 @@ class Repair {
     const lock = yield* lockTask(this.#vfs, this.#dir)
     try {
       const diagnosis = yield* this.#diagnose()
-      const { report, problems, content, newerTables } = diagnosis
+      const { report, problems, content } = diagnosis
       this.#content = content
       this.#remains = diagnosis.remains
-      this.#newerTables = newerTables
       for (const { code, message } of problems) this.#refuseUnread(code, message)
       if (diagnosis.isWhole) return this.#answer(problems, undefined)
-      this.#mustPlace = content === undefined || newerTables.size > 0 || report.problems.some(({ file }) => isWhole(report, file))
+      this.#mustPlace = content === undefined || report.problems.some(({ file }) => isWhole(report, file))
       yield* this.#repair(diagnosis)
       return this.#answer(problems, yield* new Verification(this.#vfs, this.#dir, true).run())
     } finally {
@@ -136,14 +134,7 @@ class Repair {
     else for (const { level, table } of this.#tables) this.#levels[level]!.push(table)
     const version = Version.of(this.#levels)
     const lastSequence = this.#levels.flat().reduce((greatest, table) => Math.max(greatest, table.largestSequence), this.#lastSequence())
-    for (const { name, kind, state } of report.files) {
-      if (kind !== 'manifest') continue
-      const problem = problems.find(({ file }) => file === name)
-      if (state !== 'orphaned' || problem !== undefined)
-        this.#tell(name, kind, problem === undefined ? 'kept' : 'lost', undefined, undefined, problem)
-      // Without a whole one, the others may tell somebody more than they told here.
-      if (state !== 'missing' && (problem !== undefined || this.#content === undefined)) this.#damaged.push(name)
-    }
+    for (const { name, kind, state } of report.files) if (kind === 'manifest') this.#takeManifest(name, state, problems)
     yield* putAside(this.#vfs, this.#dir, this.#damaged, this.#skipUnreadable)
     yield* step(syncDirStep(this.#vfs, this.#dir))
     this.isCommitting = true
@@ -158,13 +149,22 @@ class Repair {
     }
   }
 
+  /** A manifest that was wrong, or did not know all, may tell somebody more than it told here. */
+  #takeManifest(name: string, state: VerifiedFileState, problems: readonly VerifyProblem[]): void {
+    const problem = problems.find(({ file }) => file === name)
+    const isDoubted = problem !== undefined || this.#mustPlace
+    if (isDoubted && state !== 'missing') this.#damaged.push(name)
+    if (state === 'orphaned' && problem === undefined) return
+    const isUsed = this.#content !== undefined && (state === 'ok' || state === 'torn')
+    this.#tell(name, 'manifest', isDoubted ? (isUsed ? 'salvaged' : 'lost') : 'kept', undefined, undefined, problem)
+  }
+
   /** Keeps a table, or what can be read of it. */
   *#takeTable(file: VerifiedFile): Task<void> {
     const { name, kind, state, error } = file
     const { fileNumber } = parseFileName(name)!
     const [level, stated] = this.#statedPlace(fileNumber)
-    const isWanted =
-      this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined || this.#newerTables.has(fileNumber)
+    const isWanted = this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined
     if (!isWanted) {
       // The manifest that does not name it may be the wrong one, so only what an edit has removed goes for good.
       if (state === 'missing' || this.#remains.removedTables.has(fileNumber)) return
@@ -226,7 +226,7 @@ class Repair {
       return oldest
     }
     // Only a manifest that knows all tables tells where logs have to go on; otherwise a table may hold what lies between them.
-    const flushed = this.#newerTables.size > 0 ? undefined : this.#content?.state.lastSequence
+    const flushed = this.#content?.state.lastSequence
     let expected = flushed === undefined ? undefined : flushed + 1
     let dropOnGap = flushed !== undefined
     for (const { name, error } of logs) {

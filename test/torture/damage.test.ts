@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { damage } from './damage.js'
-import { bitCount, flipCase } from './damage/flips.js'
-import { examineSalvage, examineSync } from './damage/examination.js'
+import { bitCount, flipCase, truncationCase } from './damage/flips.js'
+import { type DamageCase, examineSalvage, examineSync } from './damage/examination.js'
+import { fileCases } from './damage/files.js'
+import { examineByRepairing } from './damage/repairing.js'
 import { recordsOf } from './damage/log_oracle.js'
 import { makeSpecimens } from './damage/specimen.js'
 import { runRounds } from './rounds.js'
@@ -36,4 +38,23 @@ test('one flip in each byte of the last log is judged as its claims demand', asy
   }
   const [, , unsynced] = recordsOf(files[0]!.content)
   expect(outcomes).toEqual({ detected: unsynced!.start, 'harmless tail': files[0]!.content.length - unsynced!.start })
+})
+
+test('a repair loses nothing but what lies in damaged files', async () => {
+  const { killed } = await makeSpecimens()
+  const ends: Record<string, number> = {}
+  const repair = async (damage: DamageCase): Promise<void> => {
+    try {
+      const end = await examineByRepairing(damage)
+      ends[end] = (ends[end] ?? 0) + 1
+    } catch (error) {
+      throw new Error(`${damage.label}: ${String(error)}`, { cause: error })
+    }
+  }
+  for (const damage of fileCases(killed)) if (/(missing|zeros|another store|names nothing)$/.test(damage.label)) await repair(damage)
+  // A manifest that was cut short does not know of tables.
+  const manifest = killed.files.filter(({ kind }) => kind === 'manifest')
+  for (let length = 60; length < manifest[0]!.content.length; length += 40) await repair(truncationCase(killed, manifest, length))
+  expect(ends['without a loss']).toBeGreaterThan(10)
+  expect(ends['with losses']).toBeGreaterThan(3)
 })

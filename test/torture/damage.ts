@@ -14,18 +14,24 @@
  * | `reads` | each read of the opening and reading of a store brings the bytes of another place |
  * | `random` | pairs of bits, bytes, sectors, appended garbage, in one file or two |
  * | `salvage` | each flip in a log that is damage, with `recovery: 'salvage'` |
+ *
+ * Some of the damaged stores are repaired, too: see `damage/repairing.ts`.
  */
 import { Random } from '../../src/util/random.js'
 import { type DamageCase, examineByVerifying, examineFully, examineSalvage, examineSync, type Outcome } from './damage/examination.js'
 import { fileCases, misdirectedReads, readsOf } from './damage/files.js'
 import { bitCount, byteCount, flipCase, randomCase, truncationCase } from './damage/flips.js'
 import { makeSpecimens, type FileKind, type Specimen, type SpecimenFile } from './damage/specimen.js'
+import { examineByRepairing } from './damage/repairing.js'
 import type { Discipline, Round } from './discipline.js'
 
 /** Rounds with so many seeds that follow each other do everything once. */
 export const SLICE_COUNT = 300
 
 const RANDOM_CASES_PER_SLICE = 12
+
+/** A repair reads everything some times over. One in so many cases that go through the whole life of a store is repaired, too. */
+const REPAIRED_EVERY = 4
 
 /** Kinds of damage. */
 export type Section = 'flips' | 'truncations' | 'files' | 'reads' | 'random' | 'salvage'
@@ -64,7 +70,15 @@ function targets(): Promise<readonly Target[]> {
 /** Damages one store after the other, and counts. */
 class Sweep {
   readonly sections: Record<string, Record<string, Tally>> = {}
+  readonly repairs = new Map<string, number>()
   cases = 0
+  /** Counts the cases that may be repaired. */
+  #repairable: number
+
+  /** @param turn of every so many cases, the one to begin with */
+  constructor(turn: number) {
+    this.#repairable = turn
+  }
 
   /** A slice of everything that can be listed: each `SLICE_COUNT`-th case from the `slice`-th on. */
   async run(slice: number): Promise<void> {
@@ -90,7 +104,10 @@ class Sweep {
     // What a flip in a table does shows in reading. One flip of each byte goes through the whole life of a store.
     const outcome = await this.#examine('flips', damage, () => examineSync(damage, { readOnly: damage.kind === 'table' }))
     await this.#verify(damage, () => examineByVerifying(damage, outcome))
-    if ((index & 7) === (index >>> 3) % 8) await this.#verify(damage, () => examineFully(damage))
+    if ((index & 7) === (index >>> 3) % 8) {
+      await this.#verify(damage, () => examineFully(damage))
+      await this.#repair(damage)
+    }
     if (damage.salvaged === undefined) return
     await this.#examine('salvage', damage, () => {
       examineSalvage(damage, damage.salvaged!)
@@ -100,10 +117,21 @@ class Sweep {
 
   async #both(section: Section, damage: DamageCase): Promise<void> {
     const outcome = await this.#examine(section, damage, () => examineFully(damage))
-    if (section !== 'reads') await this.#verify(damage, () => examineByVerifying(damage, outcome))
+    if (section !== 'reads') {
+      await this.#verify(damage, () => examineByVerifying(damage, outcome))
+      await this.#repair(damage)
+    }
     await this.#verify(damage, () => examineSync(damage, { readOnly: true }))
     if (damage.salvaged === undefined) return
     await this.#verify(damage, () => examineSalvage(damage, damage.salvaged!))
+  }
+
+  async #repair(damage: DamageCase): Promise<void> {
+    if (this.#repairable++ % REPAIRED_EVERY !== 0) return
+    await this.#verify(damage, async () => {
+      const end = await examineByRepairing(damage)
+      this.repairs.set(end, (this.repairs.get(end) ?? 0) + 1)
+    })
   }
 
   async #examine(section: Section, damage: DamageCase, examine: () => Outcome | Promise<Outcome>): Promise<Outcome> {
@@ -144,13 +172,15 @@ export const damage: Discipline = {
   name: 'damage',
   title: 'every bit flipped, every length cut, files swapped, missing, foreign',
   async run(round: Round) {
-    const sweep = new Sweep()
+    // Each time that a slice comes again, other cases of it are repaired.
+    const sweep = new Sweep(Math.floor(Math.abs(round.seed) / SLICE_COUNT) % REPAIRED_EVERY)
     try {
       await sweep.run(((round.seed % SLICE_COUNT) + SLICE_COUNT) % SLICE_COUNT)
       await sweep.runRandom(round.seed)
     } finally {
       round.counts.add('bit flips', flipsTried(sweep))
       round.counts.add('damaged files', sweep.cases)
+      for (const [end, count] of sweep.repairs) round.note(`repair: ${end}`, count)
       for (const [section, kinds] of Object.entries(sweep.sections)) {
         for (const [kind, tally] of Object.entries(kinds)) {
           for (const [field, count] of Object.entries(tally)) if (count > 0) round.note(`${section} of ${kind}: ${field}`, count as number)

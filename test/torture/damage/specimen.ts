@@ -38,6 +38,8 @@ export interface Specimen {
   readonly changes: readonly Change[]
   /** The last sequence number that is in tables. */
   readonly flushed: number
+  /** The last sequence number that is in each of the tables, by age. */
+  readonly flushes: readonly number[]
 }
 
 /** How specimens are written, and opened again. */
@@ -72,6 +74,7 @@ export function stateAfter(changes: readonly Change[], count: number, isLost?: (
 class Author {
   readonly disk: MemoryVfs
   readonly changes: Change[]
+  readonly flushes: number[] = []
   store: Store<Key>
 
   constructor(disk: MemoryVfs, options: StoreOptions, changes: readonly Change[] = []) {
@@ -91,6 +94,11 @@ class Author {
     this.changes.push([key, undefined])
   }
 
+  async flush(): Promise<void> {
+    await this.store.flush()
+    this.flushes.push(this.changes.length)
+  }
+
   reopen(options: StoreOptions): void {
     this.store.closeSync()
     this.store = Store.openSync(this.disk, { ...SPECIMEN_OPTIONS, ...options })
@@ -108,12 +116,12 @@ export interface Specimens {
 /** Makes the specimens. */
 export async function makeSpecimens(): Promise<Specimens> {
   const author = await writtenStore()
-  const flushed = author.changes.length
+  const flushes = author.flushes
   author.put('key01', 101)
   author.delete('key02')
   author.put('new', 3)
   author.store.closeSync()
-  const closed = specimen('closed', author.disk.processKillClone(), [...author.changes], flushed)
+  const closed = specimen('closed', author.disk.processKillClone(), [...author.changes], flushes)
   const killed = withUnused(killedWhileWriting(closed, true))
   return { killed, closed, unsynced: killedWhileWriting(closed, false) }
 }
@@ -122,16 +130,16 @@ export async function makeSpecimens(): Promise<Specimens> {
 async function writtenStore(): Promise<Author> {
   const author = new Author(memory(), { compression: 'zstd' })
   for (let i = 0; i < 26; i++) author.put(`key${String(i).padStart(2, '0')}`, i)
-  await author.store.flush()
+  await author.flush()
   await author.store.compact()
   author.reopen({ compression: 'snappy', bloomFalsePositiveRate: 0 })
   for (let i = 0; i < 26; i += 3) author.put(`key${String(i).padStart(2, '0')}`, i + 7)
   author.delete('key04')
   author.delete('key25')
-  await author.store.flush()
+  await author.flush()
   author.reopen({ compression: 'none' })
   for (let i = 20; i < 30; i += 2) author.put(`key${String(i).padStart(2, '0')}`, i + 3)
-  await author.store.flush()
+  await author.flush()
   return author
 }
 
@@ -145,12 +153,12 @@ function killedWhileWriting(before: Specimen, sync: boolean): Specimen {
   author.put('key31', 53)
   const disk = author.disk.processKillClone()
   author.store.closeSync()
-  return specimen(sync ? 'killed' : 'unsynced', disk, author.changes, before.flushed)
+  return specimen(sync ? 'killed' : 'unsynced', disk, author.changes, before.flushes)
 }
 
-function specimen(name: string, disk: MemoryVfs, changes: readonly Change[], flushed: number): Specimen {
+function specimen(name: string, disk: MemoryVfs, changes: readonly Change[], flushes: readonly number[]): Specimen {
   const files = disk.files().map((path) => ({ path, kind: kindOf(path), content: disk.readFile(path) }))
-  return { name, disk, files, changes, flushed }
+  return { name, disk, files, changes, flushed: flushes.at(-1)!, flushes }
 }
 
 /** The kind of a file of a store in which nothing is left over. */
