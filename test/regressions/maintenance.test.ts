@@ -77,6 +77,17 @@ describe('a manifest that is older than the tables', () => {
     expect(await entries(vfs)).toEqual(all.slice(0, 20))
   })
 
+  test('is found out by a table whose sequences a compaction has set to 0', async () => {
+    const vfs = emptyDisk()
+    writeTable(vfs, 7, [put('a', 0, '\u0001a'), put('b', 0, '\u0001b')])
+    writeManifest(vfs, { nextFileNumber: 5, lastSequence: 0 })
+    expect((await Store.repair(vfs)).isRebuilt).toBe(true)
+    expect(await entries(vfs)).toEqual([
+      ['a', 'a'],
+      ['b', 'b'],
+    ])
+  })
+
   test('serves when the newest one is damaged', async () => {
     const vfs = emptyDisk()
     // Only the manifest tells that the second table is above the first one: no sequence does.

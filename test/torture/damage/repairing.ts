@@ -1,10 +1,11 @@
 /**
- * Repairs a damaged store. It ends with a report, or with a typed error and nothing changed. What it leaves is held against what was written:
+ * Repairs a damaged store. It ends with a report, or with a typed error and nothing changed. What it leaves is held against what was
+ * written:
  *
  * - It verifies clean, opens, and another repair finds nothing to do.
- * - Every value was once written for its key. It is at least as new as the newest version that lies where nothing was damaged: in a table or
- *   log whose bytes are as they were. Older versions and missing keys are for what lay in damaged files alone, and then the report says that
- *   something was lost. So damage to `CURRENT`, manifests, locks and files of no use costs nothing at all.
+ * - Every value was once written for its key. It is at least as new as the newest version that lies where nothing was damaged: in a table
+ *   or log whose bytes are as they were. Older versions and missing keys are for what lay in damaged files alone, and then the report says
+ *   that something was lost. So damage to `CURRENT`, manifests, locks and files of no use costs nothing at all.
  * - Nothing is deleted that could not be used: damaged files, and what is not the store's.
  *
  * One case is different. Where opening would cut off the end of a log without an error, because nothing durable was lost, a repair does the

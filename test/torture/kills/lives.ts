@@ -6,6 +6,7 @@
  * - the store is as it was after one of the writes that may be the last one kept, and all ways to read it agree on that;
  * - nothing that an acknowledgement promised to keep is missing;
  * - `Store.verify` finds nothing wrong;
+ * - a copy of it that lost its manifests is repaired to the same state, although repairs are killed too (`repairs.ts`);
  * - a process that opens it finds it unlocked, and leaves nothing behind of what its predecessor was doing.
  *
  * Method: RocksDB's `db_crashtest.py` with `expected_state` and `--kill_random_test`.
@@ -20,6 +21,7 @@ import type { Round } from '../discipline.js'
 import { Child, type End } from './child.js'
 import { type Ending, type Orders, randomEnding, randomOptions } from './orders.js'
 import { createProgress, type Progress, readProgress } from './progress.js'
+import { killRepairs } from './repairs.js'
 import { type Candidates, candidates, expectNothingLeftOver, find } from './verdict.js'
 
 /** Stores of a round. */
@@ -150,6 +152,7 @@ class Lives {
       await store.close()
     }
     if (isWritable) await expectNothingLeftOver(this.#dir, options)
+    if (this.#random.chance(0.1)) await killRepairs(this.#round, this.#random, this.#dir, this.#state, options)
   }
 
   #options(): StoreOptions {
