@@ -6,6 +6,7 @@
 import { Bench } from 'tinybench'
 import { BlockCache, BlockSlots } from '../../src/cache/block_cache.js'
 import { Random } from '../../src/util/random.js'
+import { publish } from './figures.js'
 
 const ROUND = 10_000
 const CAPACITY_BYTES = 64 * 1024 * 1024
@@ -38,7 +39,7 @@ bench.add('miss, insert, evict', () => {
 await bench.run()
 for (const { name, result } of bench.tasks) {
   if (result.state !== 'completed') continue
-  const perCall = (milliseconds: number): string => ((milliseconds * 1e6) / ROUND).toFixed(1).padStart(7)
-  console.log(`${name.padEnd(22)}${perCall(result.latency.min)} ns at best${perCall(result.latency.p50)} ns median`)
+  const perCall = (milliseconds: number): number => (milliseconds * 1e6) / ROUND
+  publish('cache', name, perCall(result.latency.min), perCall(result.latency.p50))
 }
 if (sink === 0.5) console.log('never')

@@ -15,6 +15,7 @@ import { hashKey } from '../../src/codec/hash.js'
 import { KeyScratch, decodeKeyString } from '../../src/codec/key.js'
 import { type RecordValue, type Value, decodeValue, valueByteLengthMax, writeValue } from '../../src/codec/value.js'
 import { readVarint, writeVarint } from '../../src/codec/varint.js'
+import { publish } from './figures.js'
 
 const ROUND = 1000
 const bench = new Bench({ time: 150, warmupTime: 50 })
@@ -167,7 +168,7 @@ await bench.run()
 for (const task of bench.tasks) {
   const { result } = task
   if (result.state !== 'completed') continue
-  const nanoseconds = (result.latency.min * 1e6) / rounds.get(task.name)!
-  console.log(`${task.name.padEnd(44)} ${nanoseconds.toFixed(nanoseconds < 100 ? 1 : 0).padStart(9)} ns`)
+  const perCall = (milliseconds: number): number => (milliseconds * 1e6) / rounds.get(task.name)!
+  publish('codec', task.name.trim(), perCall(result.latency.min), perCall(result.latency.p50))
 }
 if (sink === 0.5) console.log('never')

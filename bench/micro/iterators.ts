@@ -19,6 +19,8 @@ import type { TableMeta } from '../../src/sstable/table_meta.js'
 import { Random } from '../../src/util/random.js'
 import { runTaskSync } from '../../src/util/task.js'
 import { MemoryVfs } from '../../src/vfs/memory.js'
+import { median } from '../statistics.js'
+import { publish } from './figures.js'
 
 const ENTRIES = 40_000
 const TABLES_PER_LEVEL = 4
@@ -93,13 +95,14 @@ function scanBack(iterator: InternalIterator | VisibleIterator): number {
 
 function measure(name: string, run: () => number): void {
   if (!name.includes(process.argv[2] ?? '')) return
-  let best = Infinity
+  const samples: number[] = []
   for (let sample = 0; sample < SAMPLES; sample++) {
     const startMs = performance.now()
     if (run() !== ENTRIES * RECORD_BYTES) throw new Error(`${name} does not see every entry`)
-    best = Math.min(best, performance.now() - startMs)
+    samples.push(performance.now() - startMs)
   }
-  console.log(`${name.padEnd(58)} ${((best * 1e6) / ENTRIES).toFixed(1).padStart(6)} ns/entry`)
+  const perEntry = (milliseconds: number): number => (milliseconds * 1e6) / ENTRIES
+  publish('iterators', name, perEntry(Math.min(...samples)), perEntry(median(samples)))
 }
 
 const whole = level(deal([1])[0]!, 0)

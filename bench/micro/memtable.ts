@@ -9,6 +9,7 @@ import { MOVED } from '../../src/codec/internal_iterator.js'
 import { KIND_PUT, SEQUENCE_MAX } from '../../src/codec/internal_key.js'
 import { Memtable } from '../../src/memtable/memtable.js'
 import { Random } from '../../src/util/random.js'
+import { publish } from './figures.js'
 
 const COUNT = Number(process.argv[2] ?? 27_000)
 const KEY_BYTES = 16
@@ -76,7 +77,7 @@ await bench.run()
 console.log(`${COUNT} entries in ${full.usedBytes} bytes`)
 for (const { name, result } of bench.tasks) {
   if (result.state !== 'completed') continue
-  const perEntry = (milliseconds: number): string => ((milliseconds * 1e6) / COUNT).toFixed(1).padStart(7)
-  console.log(`${name.padEnd(22)}${perEntry(result.latency.min)} ns at best${perEntry(result.latency.p50)} ns median`)
+  const perEntry = (milliseconds: number): number => (milliseconds * 1e6) / COUNT
+  publish('memtable', name, perEntry(result.latency.min), perEntry(result.latency.p50))
 }
 if (sink === 0.5) console.log('never')

@@ -23,6 +23,7 @@ import { TableReader } from '../../src/sstable/table_reader.js'
 import { Random } from '../../src/util/random.js'
 import { runTaskSync } from '../../src/util/task.js'
 import { MemoryVfs } from '../../src/vfs/memory.js'
+import { publish } from './figures.js'
 
 const ENTRIES = 135_000
 const ROUND = 2048
@@ -217,11 +218,9 @@ for (const blockCount of [100, 1000, 10_000]) addIndex(blockCount)
 for (const keyCount of [35_000, 1_000_000]) addFilter(keyCount)
 addTableCache(disk, meta)
 await bench.run()
-console.table(
-  bench.tasks.map(({ name, result }) => {
-    if (result === undefined || !('latency' in result)) return { operation: name, ns: Number.NaN, 'ns, median': Number.NaN }
-    const nsOf = (ms: number): number => Number(((ms * 1e6) / rounds.get(name)!).toFixed(1))
-    return { operation: name, ns: nsOf(result.latency.min), 'ns, median': nsOf(result.latency.p50) }
-  }),
-)
+for (const { name, result } of bench.tasks) {
+  if (result.state !== 'completed') continue
+  const perOperation = (milliseconds: number): number => (milliseconds * 1e6) / rounds.get(name)!
+  publish('sstable', name, perOperation(result.latency.min), perOperation(result.latency.p50))
+}
 if (sink === 0.5) console.log(sink)

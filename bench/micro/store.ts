@@ -5,6 +5,7 @@
  */
 import { Bench } from 'tinybench'
 import { memory, Store } from 'varve'
+import { publish } from './figures.js'
 
 const RECORDS = 25_000
 const value = 'v'.repeat(100)
@@ -46,5 +47,7 @@ bench
     return count
   })
 await bench.run()
-console.table(bench.table())
+for (const { name, result } of bench.tasks) {
+  if (result.state === 'completed') publish('store', name, result.latency.min * 1e6, result.latency.p50 * 1e6)
+}
 await Promise.all([inMemtable.close(), inTable.close(), written.close()])

@@ -4,6 +4,8 @@
 import type { TableMeta } from '../../src/sstable/table_meta.js'
 import { Random } from '../../src/util/random.js'
 import { tableHolds, Version } from '../../src/version/version.js'
+import { median } from '../statistics.js'
+import { publish } from './figures.js'
 
 const CALLS = 2_000_000
 
@@ -42,9 +44,9 @@ for (const count of [10, 100, 1000, 10_000]) {
     for (let i = 0; i < CALLS / 5; i++) if (version.findTable(1, keys[i & 4095]!, 0, 16) >= 0) found++
     rates.push(((performance.now() - start) * 1e6) / (CALLS / 5))
   }
-  console.log(
-    `findTable among ${count}: ${Math.min(...rates).toFixed(0)} ns (${found} found); building the version: ${buildMs.toFixed(2)} ms`,
-  )
+  if (found === 0) throw new Error('no key lies in any table')
+  publish('version', `findTable among ${count}`, Math.min(...rates), median(rates))
+  publish('version', `building of ${count} tables, per table`, (buildMs * 1e6) / count)
 }
 
 const single = table(1, 0, 1000)
@@ -52,4 +54,5 @@ const start = performance.now()
 let held = 0
 const probe = key(500)
 for (let i = 0; i < CALLS; i++) if (tableHolds(single, probe, 0, 16)) held++
-console.log(`tableHolds: ${(((performance.now() - start) * 1e6) / CALLS).toFixed(0)} ns (${held})`)
+if (held !== CALLS) throw new Error('a key does not lie in its table')
+publish('version', 'tableHolds', ((performance.now() - start) * 1e6) / CALLS)

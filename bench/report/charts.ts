@@ -30,11 +30,13 @@ const RIGHT = 210
 const WIDTH = 860
 const ROW = 22
 const TOP = 56
+/** Doublings to either side; a bar that would go on ends there. */
+const LOG_MAX = 5
 
 /** Bars from the even line: to the right varve is ahead of the best peer, to the left behind, each doubling as wide as the next. */
 function ratioChart(measured: Measurements): Chart | undefined {
   const rows = measured.workloads
-    .filter((name) => !GROWING.includes(name))
+    .filter((name) => workloadOf(name).group !== 'preparing' && !GROWING.includes(name))
     .flatMap((name) => {
       const { metric, isHigherBetter } = workloadOf(name)
       const own = measured.median(name, 'varve', metric)
@@ -45,9 +47,9 @@ function ratioChart(measured: Measurements): Chart | undefined {
     })
   if (rows.length === 0) return undefined
   const logs = rows.map(({ ratio }) => Math.log2(ratio))
-  const low = Math.floor(Math.min(-1, ...logs))
-  const high = Math.ceil(Math.max(1, ...logs))
-  const x = (log: number): number => LEFT + ((log - low) / (high - low)) * (WIDTH - LEFT - RIGHT)
+  const low = Math.max(-LOG_MAX, Math.floor(Math.min(-1, ...logs)))
+  const high = Math.min(LOG_MAX, Math.ceil(Math.max(1, ...logs)))
+  const x = (log: number): number => LEFT + ((Math.min(high, Math.max(low, log)) - low) / (high - low)) * (WIDTH - LEFT - RIGHT)
   const bottom = TOP + rows.length * ROW
   const title = 'varve beside the best Node peer of each row'
   const marks = [text(8, 20, title, 'title'), text(8, 38, 'to the right of the line: varve is that many times better', 'faint')]

@@ -11,7 +11,8 @@ export function titleOf(engine: string): string {
 
 /** A ratio, with two digits that mean something. */
 export function times(ratio: number): string {
-  return `${ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(2)} ×`
+  const digits = ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(2)
+  return `${ratio >= 10 ? ratio.toFixed(0) : digits} ×`
 }
 
 /** Rows as a table; the first row is the head. Columns of numbers stand to the right. */

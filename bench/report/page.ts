@@ -85,7 +85,10 @@ export function benchmarksPage(input: ReportInput): string {
       ? ''
       : `\n## Components\n
 Nanoseconds per operation of single parts, from \`npm run bench:micro\`: the fastest sample, and the median where there are many.
-Beside them what the Go original publishes of the same parts, on an ${PUBLISHED_MACHINE}.\n\n${microTable(micro)}\n`
+Beside them what the Go original publishes of the same parts, on an ${PUBLISHED_MACHINE}.\n
+<details><summary>All of them</summary>\n
+${microTable(micro)}\n
+</details>\n`
   return `# Benchmarks
 
 ${facts(measured)}
