@@ -186,6 +186,10 @@ function decodeBlock(source: Buffer, start: number, end: number): unknown {
 
 function decodeFilter(source: Buffer, start: number, end: number): unknown {
   const filter = new BloomFilter(source.subarray(start, end), '/varve/1.sst', 0)
+  // One that asks beyond its lines, or asks nothing, would deny keys that are there, or none.
+  const [lines, probes] = [source.readUInt32LE(end - 5), source[end - 1]!]
+  if (lines * 64 + 5 !== end - start || probes === 0)
+    throw new Error(`a filter of ${end - start} bytes has ${lines} lines, ${probes} probes`)
   return Array.from({ length: 60 }, (_, i) => filter.mayContain(Math.imul(i, 0x85eb_ca6b) >>> 0))
 }
 
