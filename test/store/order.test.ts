@@ -1,8 +1,9 @@
 /** Writes take effect in the order of their calls, whatever their form; and they let the event loop turn. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { memory, Store, type StoreOptions } from '../../src/index.js'
-import { entriesOf, openStore, TINY } from '../support/stores.js'
+import { memory, type OpenMode, Store, type StoreOptions, type Vfs, type VfsFile } from '../../src/index.js'
+import { LateVfs } from '../torture/metamorphic/late_vfs.js'
+import { entriesOf, nextTurn, openStore, TINY } from '../support/stores.js'
 
 /** Blocks are not kept and are read through promises: a write that reads first has to wait. */
 const SLOW_READS: StoreOptions = { ...TINY, blockCacheSize: 0, readMode: 'async' }
@@ -190,3 +191,38 @@ test('an awaited operation of a store keeps the process from ending, an open sto
   await store.close()
   expect(store.status).toBe('closed')
 })
+
+/** Syncs of logs wait until they may begin. */
+class HeldVfs extends LateVfs {
+  release: () => void = () => {}
+  readonly #released = new Promise<void>((resolve) => (this.release = resolve))
+
+  constructor(inner: Vfs) {
+    super(inner, () => false)
+  }
+
+  override openSync(path: string, mode: OpenMode): VfsFile {
+    const file = super.openSync(path, mode)
+    const sync = file.sync.bind(file)
+    if (path.endsWith('.log')) file.sync = () => this.#released.then(sync)
+    return file
+  }
+}
+
+test('a memtable becomes a table only when all in it is acknowledged', async () => {
+  const disk = memory()
+  const tables = (): string[] => disk.files().filter((path) => path.endsWith('.sst'))
+  const vfs = new HeldVfs(disk)
+  const store = await openStore(vfs, { ...TINY, walSync: 'always' })
+  const writes: Promise<void>[] = []
+  for (const key of ['a', 'b', 'c']) {
+    writes.push(store.put(key, 'x'.repeat(3000)))
+    for (let i = 0; i < 20; i++) await nextTurn()
+  }
+  const early = [store.stats().immutableMemtables.count > 0, tables()]
+  vfs.release()
+  await Promise.all(writes)
+  await store.flush()
+  expect(early).toEqual([true, []])
+  expect(tables()).not.toEqual([])
+}, 10_000)
