@@ -11,7 +11,7 @@
  *
  * Method: RocksDB's `db_crashtest.py` with `expected_state` and `--kill_random_test`.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Store, StoreError, type StoreOptions, type Value } from '../../../src/index.js'
@@ -44,7 +44,7 @@ class Lives {
   constructor(round: Round) {
     this.#round = round
     this.#random = new Random(round.seed)
-    this.#dir = join(round.scratchDir, `store ${round.seed}`)
+    this.#dir = join(round.scratchDir, 'store')
     this.#hasLongKeys = this.#random.chance(0.4)
   }
 
@@ -83,7 +83,7 @@ class Lives {
     const writes = random.pick([60, 300, 1000])
     return {
       dir: this.#dir,
-      progressPath: join(this.#round.scratchDir, `progress ${this.#round.seed} ${life}`),
+      progressPath: join(this.#round.scratchDir, `progress ${life}`),
       options,
       isOpenedSync: random.chance(0.3),
       loadSeed: random.uint32(),
@@ -180,7 +180,11 @@ async function endOf(child: Child, { ending, progressPath }: Orders): Promise<En
 
 /** One round: some stores side by side, as starting processes and syncing is waiting for the most part. */
 export async function live(round: Round): Promise<void> {
-  const lives = Array.from({ length: STORES }, (_, i) => new Lives({ ...round, seed: round.seed * STORES + i }).run())
+  const lives = Array.from({ length: STORES }, (_, i) => {
+    const scratchDir = join(round.scratchDir, String(i))
+    mkdirSync(scratchDir)
+    return new Lives({ ...round, seed: round.seed * STORES + i, scratchDir }).run()
+  })
   await Promise.allSettled(lives)
   await Promise.all(lives)
 }
