@@ -3,7 +3,7 @@
  *
  * 1. Take the lock.
  * 2. Rename `CURRENT` to `DESTROYED` (make that file where there is no `CURRENT`), and sync the folder. *From here on there is no store.*
- * 3. Delete tables, logs, manifests, and what `Store.repair` has put aside; sync the folder.
+ * 3. Delete tables, logs, manifests, and what was put aside in `lost/`; sync the folder.
  * 4. Delete `DESTROYED`, release the lock, remove the folder if it is empty.
  *
  * Why in this order. `CURRENT` last would leave, after a crash, a store that names tables which are gone: an accident, as far as anybody
@@ -20,12 +20,12 @@ import { StoreError, systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { inspectDirectory } from '../version/directory.js'
 import { CURRENT_NAME, DESTROYED_NAME, parseFileName } from '../version/file_names.js'
+import { LOST_NAME } from '../version/lost.js'
 import { closeQuietly, joinPath, parentPath, readFullySync, syncDirStep } from '../vfs/io.js'
 import { placeOf, type StoreLocation } from '../vfs/location.js'
 import { lockTask } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { namedManifest } from './diagnosis.js'
-import { LOST_NAME } from './lost.js'
 import { checkOptions, type MaintenanceOptions } from './options.js'
 import { runSupervised } from './supervised.js'
 
@@ -97,10 +97,10 @@ function markDestroyed(vfs: Vfs, dir: string): void {
   else if (vfs.statSync(marker) === undefined) vfs.openSync(marker, 'create').closeSync()
 }
 
-/** Kinds of files that a repair puts aside. */
+/** Kinds of files that are put aside. */
 const PUT_ASIDE: ReadonlySet<string | undefined> = new Set(['table', 'log', 'manifest', 'current'])
 
-/** Deletes what a repair has put aside. */
+/** Deletes what was put aside. */
 function deleteLost(vfs: Vfs, dir: string): void {
   if (isLink(vfs, dir)) {
     // Somebody keeps it elsewhere. What is there is not in this folder.

@@ -24,6 +24,7 @@ import { systemClock } from '../util/clock.js'
 import { StoreError, type StoreErrorCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { parseFileName } from '../version/file_names.js'
+import { LOST_NAME, lostNames, putAside } from '../version/lost.js'
 import { Manifest } from '../version/manifest.js'
 import { STORE_ID_BYTES } from '../version/manifest_format.js'
 import { INITIAL_STATE, type ManifestContent } from '../version/manifest_reader.js'
@@ -38,7 +39,6 @@ import type { LogPlace } from '../wal/recovery.js'
 import { expectDamage, HoleyFiles } from './damage.js'
 import { type Diagnosis, diagnose, namedManifest } from './diagnosis.js'
 import { logToTables } from './log_tables.js'
-import { LOST_NAME, lostNames, putAside } from './lost.js'
 import { type ManifestRemains, NO_REMAINS } from './manifest_salvage.js'
 import { checkOptions, type MaintenanceOptions } from './options.js'
 import { disjointRuns, placeTables } from './placement.js'
@@ -135,7 +135,7 @@ class Repair {
     const version = Version.of(this.#levels)
     const lastSequence = this.#levels.flat().reduce((greatest, table) => Math.max(greatest, table.largestSequence), this.#lastSequence())
     for (const { name, kind, state } of report.files) if (kind === 'manifest') this.#takeManifest(name, state, problems)
-    yield* putAside(this.#vfs, this.#dir, this.#damaged, this.#skipUnreadable)
+    yield* putAside(this.#vfs, this.#dir, this.#damaged, (error) => expectDamage(error, this.#skipUnreadable))
     yield* step(syncDirStep(this.#vfs, this.#dir))
     this.isCommitting = true
     const compactPointers = this.#mustPlace ? INITIAL_STATE.compactPointers : this.#content!.state.compactPointers
@@ -235,7 +235,8 @@ class Repair {
       for (const table of yield* output.finish()) this.#tables.push({ level: 0, table })
       const kept = log?.operations ?? 0
       if (log === undefined || log.isDamaged) dropOnGap = false
-      if (log === undefined || log.isDamaged || log.isDropped) {
+      // A log that ends before a clean close is whole in itself.
+      if (log === undefined || log.isDamaged || log.isDropped || error !== undefined) {
         this.#damaged.push(name)
         this.#tell(name, 'log', kept > 0 ? 'salvaged' : 'lost', kept, undefined, error)
       } else this.#tell(name, 'log', 'merged', kept, 0, error)
@@ -351,7 +352,10 @@ class Repair {
   }
 }
 
-/** Whether a problem is not of the file itself, but between files. */
+/** Whether a problem of a table or log is not of the file itself, but between files. */
 function isWhole(report: VerifyReport, name: string): boolean {
-  return report.files.find((file) => file.name === name)?.error === undefined && name !== 'CURRENT'
+  const kind = parseFileName(name)?.kind
+  // What is said of these two is about logs, or about which manifest is in force.
+  if (kind === 'manifest' || kind === 'current') return false
+  return report.files.find((file) => file.name === name)?.error === undefined
 }

@@ -5,7 +5,7 @@
  * 2. Read `CURRENT` and the manifest.
  * 3. Walk through all tables of the version, level by level at once (`version_check.ts`).
  * 4. Read the logs that are needed, as an opening would.
- * 5. What nothing has referred to is an orphan; opening deletes it.
+ * 5. What nothing has referred to is an orphan; opening deletes it, or puts it into `lost/`.
  *
  * When the manifest cannot be read, tables and logs are judged one by one, each by what it says of itself.
  *
@@ -14,7 +14,7 @@
  * replaced and is not judged. Memory: as for `version_check.ts`, and a window of 1 MiB of a log, or its longest record.
  */
 import { systemClock } from '../util/clock.js'
-import { StoreError, systemCode } from '../util/errors.js'
+import { corruption, StoreError, systemCode } from '../util/errors.js'
 import { PAUSE, type Task } from '../util/task.js'
 import { tableFileName } from '../sstable/format.js'
 import type { TableMeta } from '../sstable/table_meta.js'
@@ -29,7 +29,7 @@ import { LOCK_FILE_NAME, lockHolderSync } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { logFileName } from '../wal/format.js'
 import type { LogRecoveryReport } from '../wal/reader.js'
-import { recoverNextLog } from '../wal/recovery.js'
+import { endBeforeClose, recoverNextLog } from '../wal/recovery.js'
 import { checkOptions, type MaintenanceOptions } from './options.js'
 import { checkSignal, runSupervised } from './supervised.js'
 import { walkTable } from './table_walk.js'
@@ -107,6 +107,7 @@ export class Verification {
   readonly #isHolder: boolean
   readonly #manifestNumber: number | 'none' | undefined
   #isInUse = false
+  #manifestName = ''
   readonly #files = new Map<string, VerifiedFile>()
   readonly #contradictions: VerifyProblem[] = []
   readonly #levels = new Map<number, VerifiedLevel>()
@@ -187,6 +188,7 @@ export class Verification {
         if (manifestNumber === undefined) throw missing()
         name = manifestFileName(manifestNumber)
         const content = yield* readManifestFile(this.#vfs, this.#dir, manifestNumber)
+        this.#manifestName = name
         this.#judge(CURRENT_NAME, 'current', 'ok')
         this.#judgeEnd(name, 'manifest', content.tornBytes)
         return content
@@ -201,7 +203,8 @@ export class Verification {
     }
   }
 
-  *#checkAll({ version, state }: ManifestContent): Task<void> {
+  *#checkAll(content: ManifestContent): Task<void> {
+    const { version, state } = content
     const logNumbers = this.#numbersOf('log').filter((number) => number >= state.logNumber)
     this.bytesTotal = version.totalBytes + this.#bytesOf(logNumbers.map(logFileName))
     const subject = { vfs: this.#vfs, dir: this.#dir, runs: runsOf(version), lastSequence: state.lastSequence }
@@ -215,6 +218,7 @@ export class Verification {
     this.#keys = liveKeys
     let expected: number | undefined = state.lastSequence + 1
     let isGapless = true
+    let newest: LogRecoveryReport | undefined
     for (const logNumber of logNumbers) {
       const report: LogRecoveryReport | undefined = yield* this.#checkLog(logNumber, expected, state.lastSequence)
       // Behind damage any sequence may follow: the gap is explained.
@@ -222,8 +226,21 @@ export class Verification {
         expected = undefined
         isGapless = false
       } else if (report.records > 0) expected = report.lastSequence + 1
+      if (report?.isDropped === false) newest = report
     }
     this.lastSequenceInLogs = isGapless ? expected! - 1 : undefined
+    // Behind damage, or in logs that somebody writes and deletes, nobody knows where they end.
+    if (this.lastSequenceInLogs !== undefined && !this.#isInUse) this.#checkEnd(content, newest, this.lastSequenceInLogs)
+  }
+
+  /** Whether the logs reach as far as a clean close says. */
+  #checkEnd({ closedSequence }: ManifestContent, newest: LogRecoveryReport | undefined, lastSequence: number): void {
+    if (closedSequence === undefined) return
+    const missing = endBeforeClose(newest, lastSequence, { lastSequence: closedSequence, path: this.#manifestName })
+    if (missing === undefined) return
+    const error = corruption(missing.reason, missing.path, missing.offset)
+    if (newest !== undefined) this.#fail(logFileName(newest.logNumber), 'log', error)
+    else this.#contradictions.push({ file: this.#manifestName, code: error.code, message: error.message, offset: undefined })
   }
 
   *#checkOneByOne(): Task<void> {

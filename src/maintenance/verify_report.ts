@@ -14,7 +14,7 @@ export type VerifiedFileKind = 'table' | 'log' | 'manifest' | 'current' | 'lock'
  * | `ok` | whole | none |
  * | `torn` | its end was being written when the process died, and was not acknowledged as durable; opening cuts it off | none |
  * | `dropped` | a log behind records that a crash took, none of it acknowledged as durable; opening passes over it | none |
- * | `orphaned` | nothing refers to it; opening deletes it | none |
+ * | `orphaned` | nothing refers to it; opening deletes it, or puts it into `lost/` when it holds more than the store | none |
  * | `replaced` | another process replaced it meanwhile, so it was not judged | none |
  * | `foreign` | not the store's; never touched | none |
  * | `damaged` | stored bytes changed | yes |

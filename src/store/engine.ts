@@ -97,7 +97,7 @@ export class Engine implements CommitHost {
   view: ReadView
   visibleSequence: number
   /** What opening found in the logs. */
-  recovery: RecoveryEvent = { logs: 0, records: 0, tornBytes: 0, damagedBytes: 0 }
+  recovery: RecoveryEvent = { logs: 0, records: 0, tornBytes: 0, damagedBytes: 0, missingWrites: 0 }
   readonly #vfs: Vfs
   readonly #lock: StoreLock | undefined
   readonly #keepAlive = new KeepAlive()
@@ -370,7 +370,7 @@ export class Engine implements CommitHost {
     }
     this.shortage.stop()
     if (scheduler !== undefined) yield* step({ run: () => scheduler.close(), runSync: () => scheduler.closeSync() })
-    if (failure === undefined && this.#failure === undefined) yield* this.manifest.shorten()
+    if (failure === undefined && this.#failure === undefined) yield* this.manifest.finish(queue.lastSequence)
     this.#endClose()
     if (failure !== undefined) throw failure
   }

@@ -59,6 +59,8 @@ export interface RecoveryEvent {
   readonly tornBytes: number
   /** Damaged bytes skipped with `recovery: 'salvage'`. */
   readonly damagedBytes: number
+  /** Writes that `recovery: 'salvage'` found missing, as far as is known: of damaged bytes this is not always known. */
+  readonly missingWrites: number
 }
 
 /** A snapshot or scan was collected as garbage without having been closed. */

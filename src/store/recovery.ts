@@ -5,7 +5,7 @@
  * 2. Take the lock (not for `readOnly`, which writes nothing).
  * 3. Read the manifest: version, oldest log, last sequence in tables.
  * 4. Replay the logs into memtables. A torn tail is cut, damage is an error or, with `recovery: 'salvage'`, skipped; both are reported.
- * 5. Delete what an earlier process left behind.
+ * 5. Put aside tables that hold more than was recovered. Delete what an earlier process left behind.
  *
  * Tables are not opened. All steps run synchronously (`openSync`) or with pauses (`open`) from the same code.
  *
@@ -14,6 +14,7 @@
  * 2. What is recovered is a prefix of what was written, and holds everything that an acknowledgement promised to keep.
  * 3. What is read beside a process that writes is the store as it was at one moment of the opening.
  * 4. Recovered operations that may exist in the page cache only become durable, as a table, before anything written later does.
+ * 5. After a clean close, what is recovered holds everything that was there when the store was closed.
  */
 import { BlockCache } from '../cache/block_cache.js'
 import { initChecksum } from '../codec/checksum.js'
@@ -29,14 +30,15 @@ import { PAUSE, type Task, runTask, runTaskSync } from '../util/task.js'
 import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
 import { inspectDirectory } from '../version/directory.js'
 import { manifestFileName } from '../version/file_names.js'
-import { Manifest } from '../version/manifest.js'
+import { Manifest, type ManifestRecovery } from '../version/manifest.js'
+import { putNewerTablesAside } from '../version/newer_tables.js'
 import { joinPath, makeDirTask } from '../vfs/io.js'
 import { type StoreLocation, placeOf } from '../vfs/location.js'
 import { type StoreLock, lockTask } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { OperationReader } from '../wal/operations.js'
 import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
-import { type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
+import { type ClosedMark, type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
 import { Engine, type EngineParts } from './engine.js'
 import type { RecoveredMemtable } from './memtable_set.js'
 import { type ResolvedOptions, type StoreOptions, resolveOptions } from './options.js'
@@ -83,11 +85,11 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
     const isStillNew = isNew && inspectDirectory(vfs, path) !== 'store'
     if (isStillNew) {
       manifest = yield* Manifest.create(vfs, path)
-      return yield* assemble(path, options, lock, manifest, [])
+      return yield* assemble(path, options, lock, { manifest, logNumbers: [], unnamedTables: [], closedSequence: undefined })
     }
     const recovered = yield* Manifest.recover(vfs, path, { readOnly: false })
     manifest = recovered.manifest
-    return yield* assemble(path, options, lock, manifest, recovered.logNumbers)
+    return yield* assemble(path, options, lock, recovered)
   } catch (error) {
     manifest?.closeSync()
     try {
@@ -135,11 +137,11 @@ function* openReadOnlyTask(path: string, options: ResolvedOptions): Task<Engine>
 }
 
 function* recoverReadOnly(path: string, options: ResolvedOptions): Task<Engine> {
-  const { manifest, logNumbers } = yield* Manifest.recover(options.vfs, path, { readOnly: true })
+  const recovered = yield* Manifest.recover(options.vfs, path, { readOnly: true })
   try {
-    return yield* assemble(path, options, undefined, manifest, logNumbers)
+    return yield* assemble(path, options, undefined, recovered)
   } catch (error) {
-    manifest.closeSync()
+    recovered.manifest.closeSync()
     throw error
   }
 }
@@ -182,24 +184,26 @@ function* assemble(
   path: string,
   options: ResolvedOptions,
   lock: StoreLock | undefined,
-  manifest: Manifest,
-  logNumbers: readonly number[],
+  recovered: Pick<ManifestRecovery, 'manifest' | 'logNumbers' | 'unnamedTables' | 'closedSequence'>,
 ): Task<Engine> {
   const { vfs, clock } = options
+  const { manifest, logNumbers, unnamedTables, closedSequence } = recovered
   const replay = new Replay(options.memtableSize, manifest.state.logNumber)
   const report = yield* recoverLogs(
     vfs,
     path,
     logNumbers,
     manifest.state.lastSequence + 1,
-    { salvage: options.recovery === 'salvage' },
+    { salvage: options.recovery === 'salvage', closed: closedMark(path, manifest, closedSequence) },
     (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
   )
+  const warnings: string[] = []
   if (!options.readOnly) {
     // Where nothing could be saved there will be no table to take the place of the damaged logs, which would refuse the next opening.
     const isNothingSaved = report.damage.length > 0 && report.records === 0
     if (isNothingSaved) yield* manifest.append({ added: [], removed: [], logNumber: manifest.state.nextFileNumber })
-    manifest.sweepSync()
+    const warn = (message: string): unknown => warnings.push(message)
+    manifest.sweepSync(yield* putNewerTablesAside(vfs, path, unnamedTables, report.lastSequence, warn))
   }
   // What was salvaged becomes a table, too: the damaged log would refuse the next opening.
   const isInDoubt = report.unsyncedLogs.length > 0 || report.damage.length > 0
@@ -237,14 +241,24 @@ function* assemble(
   }
   const engine = new Engine(parts)
   reportRecovery(engine, report)
+  // A turn later, so that a listener added right after opening hears of it.
+  if (warnings.length > 0) clock.nextTurn(() => warnings.forEach((message) => engine.emit('warning', { message })))
   return engine
+}
+
+function closedMark(path: string, manifest: Manifest, lastSequence: number | undefined): ClosedMark | undefined {
+  return lastSequence === undefined ? undefined : { lastSequence, path: joinPath(path, manifestFileName(manifest.manifestNumber)) }
 }
 
 function reportRecovery(engine: Engine, report: LogsRecoveryReport): void {
   if (report.records === 0 && report.tornBytes === 0 && report.damage.length === 0 && report.droppedLogs.length === 0) return
   let damagedBytes = 0
-  for (const { offset, endOffset } of report.damage) damagedBytes += endOffset - offset
-  const event = { logs: report.logs.length, records: report.records, tornBytes: report.tornBytes, damagedBytes }
+  let missingWrites = 0
+  for (const { offset, endOffset, firstLostSequence, endLostSequence } of report.damage) {
+    damagedBytes += endOffset - offset
+    if (firstLostSequence !== undefined && endLostSequence !== undefined) missingWrites += endLostSequence - firstLostSequence
+  }
+  const event = { logs: report.logs.length, records: report.records, tornBytes: report.tornBytes, damagedBytes, missingWrites }
   engine.recovery = event
   // A turn later, so that a listener added right after opening hears of it.
   engine.options.clock.nextTurn(() => engine.emit('recovery', event))

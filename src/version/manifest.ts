@@ -9,6 +9,8 @@
  *   3. a seal is written, not synced: it claims that the edit is durable
  *   4. only now the edit counts; the caller is told, and files may go
  *
+ * At a clean close, after the logs were synced, a mark is written as a seal is: not synced, since all that it says is durable already.
+ *
  * When the file has grown to a multiple of its snapshot, it is rolled over:
  *
  *   1. header and snapshot are written to a new file, the file synced, the folder synced
@@ -17,8 +19,8 @@
  *   4. the old manifest is deleted
  *
  * **No crash looks like damage.** Let `s` be the end of the last edit whose sync came back. When power fails, the bytes below `s` are
- * intact, and the unsynced ones are the seal of that edit and the edit that was being written. Both claim at most `s`. The first invalid
- * record lies at `s` or later. So no claim exceeds its offset, and the rule of `record_reader.ts` calls it torn. A new manifest is not
+ * intact, and the unsynced ones are seals and marks behind that edit and the edit that was being written. All claim at most `s`. The
+ * first invalid record lies at `s` or later. So no claim exceeds its offset: `record_reader.ts` calls it torn. A new manifest is not
  * named by a durable `CURRENT` before its header and snapshot are durable, and the old one is deleted only afterwards; so whichever
  * `CURRENT` a crash leaves names a whole manifest. And what is cut was never reported to be durable.
  *
@@ -33,18 +35,18 @@
  * the folder cannot be synced after `CURRENT` was switched, nothing can be known any more, and the manifest stays broken.
  */
 import { assert } from '../util/assert.js'
-import { corruption, isOutOfFiles, StoreError, systemCode } from '../util/errors.js'
+import { isOutOfFiles, StoreError, systemCode } from '../util/errors.js'
 import { PAUSE, step, type Task } from '../util/task.js'
 import { closeQuietly, joinPath, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { RECORD_HEADER_BYTES, sealRecord } from '../wal/format.js'
 import { currentManifestSync, prepareCurrent, switchCurrentSync } from './current_file.js'
-import { listNumberedFiles, sweepDirectorySync } from './directory.js'
-import { CURRENT_NAME, CURRENT_TEMPORARY_NAME, manifestFileName, parseFileName } from './file_names.js'
+import { sweepDirectorySync } from './directory.js'
+import { CURRENT_TEMPORARY_NAME, manifestFileName, parseFileName } from './file_names.js'
 import { FileRegistry } from './file_registry.js'
 import { MANIFEST_HEADER_BYTES, manifestSalt, STORE_ID_BYTES, writeManifestHeader } from './manifest_format.js'
-import { INITIAL_STATE, type ManifestContent, type ManifestState, nextState, readManifest } from './manifest_reader.js'
-import { tableFileName } from '../sstable/format.js'
+import { openCurrentManifest } from './manifest_opening.js'
+import { INITIAL_STATE, type ManifestContent, type ManifestState, nextState } from './manifest_reader.js'
 import { Version } from './version.js'
 import { encodeEdit, type VersionEdit } from './version_edit.js'
 
@@ -66,10 +68,14 @@ export interface ManifestRecovery {
   readonly state: ManifestState
   /** Logs in the folder that are needed, ascending. */
   readonly logNumbers: readonly number[]
+  /** Tables in the folder that the version does not name. */
+  readonly unnamedTables: readonly number[]
   /** Edits replayed, the snapshot included. */
   readonly edits: number
   /** Bytes of an edit that a crash cut short. */
   readonly tornBytes: number
+  /** After a clean close: everything up to this sequence was durable in tables and logs. */
+  readonly closedSequence: number | undefined
   /** Whether the manifest had no clean end and was written anew. */
   readonly isRolledOver: boolean
 }
@@ -97,6 +103,8 @@ export class Manifest {
   #edits = 0
   /** Bytes of unknown content may lie at the end of the file: roll over before the next edit. */
   #isTailUnknown = false
+  /** What the mark of a clean close behind the last edit says. */
+  #closedSequence: number | undefined
   #failure: unknown
   #isLost = false
   #isBusy = false
@@ -166,30 +174,16 @@ export class Manifest {
   }
 
   static *#open(vfs: Vfs, dir: string, isReadOnly: boolean): Task<ManifestRecovery> {
-    const manifestNumber = currentManifestSync(vfs, dir)
-    if (manifestNumber === undefined) {
-      const present = listNumberedFiles(vfs, dir)
-      if (present.logs.length > 0 || present.tables.size > 0) throw corruption('CURRENT is missing', joinPath(dir, CURRENT_NAME))
-      throw new StoreError('ERR_NOT_A_STORE', `${dir} holds no store`, { path: dir })
-    }
-    const file = openManifest(vfs, joinPath(dir, manifestFileName(manifestNumber)), isReadOnly)
+    const { file, manifestNumber, content, present, nextFileNumber } = yield* openCurrentManifest(vfs, dir, isReadOnly)
     try {
-      const content = yield* readManifest(file, manifestNumber)
-      const present = listNumberedFiles(vfs, dir)
-      for (const tables of content.version.levels) {
-        for (const { fileNumber } of tables) {
-          if (!present.tables.has(fileNumber)) throw corruption('a table is missing', joinPath(dir, tableFileName(fileNumber)))
-        }
-      }
-      let greatest = present.logs.at(-1) ?? 0
-      for (const table of present.tables) if (table > greatest) greatest = table
-      const state = { ...content.state, nextFileNumber: Math.max(content.state.nextFileNumber, greatest + 1) }
+      const state = { ...content.state, nextFileNumber }
       const manifest = new Manifest(vfs, dir, isReadOnly, content.storeId, content.version, state, manifestNumber)
       manifest.#greatestNumber = present.manifests.at(-1)!
       const isRolledOver = yield* manifest.#resume(file, content)
       const logNumbers = present.logs.filter((log) => log >= state.logNumber)
-      const { version, edits, tornBytes } = content
-      return { manifest, version, state, logNumbers, edits, tornBytes, isRolledOver }
+      const unnamedTables = [...present.tables].filter((table) => !manifest.files.isTableLive(table))
+      const { version, edits, tornBytes, closedSequence } = content
+      return { manifest, version, state, logNumbers, unnamedTables, edits, tornBytes, closedSequence, isRolledOver }
     } catch (error) {
       closeQuietly(file)
       throw error
@@ -261,12 +255,18 @@ export class Manifest {
     }
   }
 
-  /** For a clean close: shortens a manifest that has become slow to read. If that fails, the long one serves. */
-  *shorten(): Task<void> {
-    if (this.#isReadOnly || this.#failure !== undefined || this.#edits <= EDITS_KEPT_MAX) return
+  /**
+   * For a clean close, when everything up to `lastSequence` is durable in tables and logs: shortens a manifest that has become slow to
+   * read, and marks its end, unless it is marked already. If either fails, the manifest serves as it is.
+   */
+  *finish(lastSequence: number): Task<void> {
+    if (this.#isReadOnly || this.#failure !== undefined) return
     this.#begin()
     try {
-      yield* this.#rollOverEarly()
+      if (this.#edits > EDITS_KEPT_MAX) yield* this.#rollOverEarly()
+      if (this.#failure !== undefined || this.#isTailUnknown || this.#closedSequence === lastSequence) return
+      this.#writeUnsynced(encodeEdit({ added: [], removed: [], closedSequence: lastSequence }, RECORD_HEADER_BYTES))
+      if (!this.#isTailUnknown) this.#closedSequence = lastSequence
     } finally {
       this.#isBusy = false
     }
@@ -276,12 +276,13 @@ export class Manifest {
    * Deletes what an earlier process left in the folder and nothing refers to; see `sweepDirectorySync`. For opening only, after the logs
    * have been read.
    *
+   * @param kept tables that stay although nothing refers to them
    * @returns names of the deleted files.
    */
-  sweepSync(): string[] {
+  sweepSync(kept: ReadonlySet<number> = new Set()): string[] {
     assert(!this.#isReadOnly, 'a read-only store deletes nothing')
     const live = {
-      isTableLive: (fileNumber: number) => this.files.isTableLive(fileNumber),
+      isTableLive: (fileNumber: number) => this.files.isTableLive(fileNumber) || kept.has(fileNumber),
       logNumber: this.#state.logNumber,
       manifestNumber: this.#manifestNumber,
     }
@@ -299,6 +300,7 @@ export class Manifest {
     this.#offset = content.validBytes
     this.#edits = content.edits
     this.#syncedOffset = content.syncedOffset
+    this.#closedSequence = content.closedSequence
     this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * this.#snapshot().length)
     if (this.#isReadOnly || (content.isSealed && content.tornBytes === 0)) return false
     yield* this.#rollOver()
@@ -341,16 +343,21 @@ export class Manifest {
     }
     this.#offset += record.length
     this.#syncedOffset = this.#offset
+    this.#closedSequence = undefined
     this.#edits++
   }
 
   /** Claims that all edits are durable. Failing to is no failure: it costs a roll-over. */
   #writeSeal(): void {
-    const seal = Buffer.alloc(RECORD_HEADER_BYTES)
-    sealRecord(seal, 0, seal.length, this.#manifestNumber, this.#offset, this.#syncedOffset, manifestSalt(this.storeId))
+    this.#writeUnsynced(Buffer.alloc(RECORD_HEADER_BYTES))
+  }
+
+  /** Writes a record that is no edit, and whose header is left free. */
+  #writeUnsynced(record: Buffer): void {
+    sealRecord(record, 0, record.length, this.#manifestNumber, this.#offset, this.#syncedOffset, manifestSalt(this.storeId))
     try {
-      writeFullySync(this.#file!, seal, 0, seal.length, this.#offset)
-      this.#offset += seal.length
+      writeFullySync(this.#file!, record, 0, record.length, this.#offset)
+      this.#offset += record.length
     } catch {
       this.#isTailUnknown = true
     }
@@ -404,6 +411,8 @@ export class Manifest {
     this.#syncedOffset = length
     this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * length)
     this.#isTailUnknown = false
+    this.#closedSequence = undefined
+    this.#edits = 1
     this.#failure = undefined
     this.#writeSeal()
     this.files.resumeDeletion()
@@ -483,15 +492,6 @@ export class Manifest {
   #refusal(): StoreError {
     const message = `the manifest of ${this.#dir} takes no more edits: an earlier one failed`
     return new StoreError('ERR_BACKGROUND', message, { path: this.#dir, cause: this.#failure })
-  }
-}
-
-function openManifest(vfs: Vfs, path: string, isReadOnly: boolean): VfsFile {
-  try {
-    return vfs.openSync(path, isReadOnly ? 'read' : 'update')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') throw corruption('the manifest that CURRENT names is missing', path)
-    throw error
   }
 }
 

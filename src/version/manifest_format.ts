@@ -12,7 +12,7 @@
  * | 44 | 4 | checksum of bytes 0 to 43, seed 0 |
  *
  * A record holds one edit (`version_edit.ts`); the first one is a snapshot. A record without payload is a seal: it carries a synced offset
- * and nothing else.
+ * and nothing else. A record with the field of a clean close is a mark: a seal that says up to where the store was durable.
  */
 import { readUint32, readUint53, writeUint32, writeUint53 } from '../codec/bytes.js'
 import { checksum32 } from '../codec/checksum.js'

@@ -4,6 +4,8 @@
  * Records are framed as in a log, and where they end is judged in the same way (`wal/record_reader.ts`): an invalid record below a claim is
  * damage, any other one is the torn end of an edit that a crash cut short. A header or snapshot that cannot be read is always damage,
  * because both were durable before `CURRENT` named the manifest.
+ *
+ * A mark of a clean close counts only while no edit follows it: what came after the close may have made it obsolete.
  */
 import type { TableMeta } from '../sstable/table_meta.js'
 import { corruption, StoreError } from '../util/errors.js'
@@ -48,6 +50,8 @@ export interface ManifestContent {
   readonly tornBytes: number
   /** Greatest synced offset that a record claims. */
   readonly syncedOffset: number
+  /** When the last edit is followed by a mark of a clean close: everything up to this sequence was durable in tables and logs. */
+  readonly closedSequence: number | undefined
   /** Whether every edit lies below a claim: it is durable, and so is the `CURRENT` that names this file. */
   readonly isSealed: boolean
 }
@@ -75,9 +79,12 @@ export function* readManifest(file: VfsFile, manifestNumber: number): Task<Manif
   let state = INITIAL_STATE
   let edits = 0
   let editsEnd = 0
+  let closedSequence: number | undefined
   while (yield* reader.next()) {
     if (reader.payloadStart === reader.payloadEnd) continue
     const edit = decodeEdit(reader.buffer, reader.payloadStart, reader.payloadEnd, file.path, reader.recordStart)
+    closedSequence = edit.closedSequence
+    if (closedSequence !== undefined) continue
     tables.apply(edit, reader.recordStart)
     state = nextState(state, edit)
     edits++
@@ -94,6 +101,7 @@ export function* readManifest(file: VfsFile, manifestNumber: number): Task<Manif
     validBytes: reader.position,
     tornBytes: end === 'torn' ? Math.max(reader.tornBytes, 1) : 0,
     syncedOffset: reader.syncedOffset,
+    closedSequence,
     isSealed: reader.syncedOffset >= editsEnd,
   }
 }

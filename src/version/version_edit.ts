@@ -13,7 +13,8 @@
  * | 5 | level (1), file number | a table is removed |
  * | 6 | level (1), key | where the last compaction of the level ended |
  * | 7 … 63 | | for features to come (keyspaces, range tombstones, blob files): a reader that does not know the tag must refuse the manifest |
- * | 64 … 127 | | hints to come: a reader that does not know the tag skips the field |
+ * | 64 | number | mark of a clean close: everything up to this sequence was durable in tables and logs. Stands alone in its record |
+ * | 65 … 127 | | hints to come: a reader that does not know the tag skips the field |
  *
  * | byte | size | table |
  * |---|---|---|
@@ -43,6 +44,8 @@ export interface VersionEdit {
   readonly removed: readonly RemovedTable[]
   /** Where the next compaction of a level is to begin. */
   readonly compactPointers?: readonly CompactPointer[] | undefined
+  /** A mark of a clean close, which is no edit: everything up to this sequence was durable in tables and logs. */
+  readonly closedSequence?: number | undefined
 }
 
 /** A table that an edit adds. */
@@ -70,6 +73,7 @@ const TAG_LAST_SEQUENCE = 3
 const TAG_ADDED = 4
 const TAG_REMOVED = 5
 const TAG_COMPACT_POINTER = 6
+const TAG_CLOSED_SEQUENCE = 64
 const TAG_IGNORABLE_MIN = 64
 const TAG_IGNORABLE_MAX = 127
 
@@ -87,6 +91,7 @@ export function encodeEdit(edit: VersionEdit, headroom: number): Buffer {
   for (const { level, fileNumber } of edit.removed) writer.levelAndNumber(TAG_REMOVED, level, fileNumber)
   for (const { level, table } of edit.added) writer.table(level, table)
   for (const { level, key } of edit.compactPointers ?? []) writer.levelAndKey(TAG_COMPACT_POINTER, level, key)
+  if (edit.closedSequence !== undefined) writer.number(TAG_CLOSED_SEQUENCE, edit.closedSequence)
   return writer.result()
 }
 
@@ -199,6 +204,9 @@ class EditDecoder {
       position = body + length
       this.#field(tag, body, position)
     }
+    const closedSequence = this.#numbers.get(TAG_CLOSED_SEQUENCE)
+    const fields = this.#numbers.size + this.#added.length + this.#removed.length + this.#compactPointers.length
+    if (closedSequence !== undefined && fields > 1) throw this.#damage('an edit is marked as a clean close')
     return {
       logNumber: this.#numbers.get(TAG_LOG_NUMBER),
       nextFileNumber: this.#numbers.get(TAG_NEXT_FILE_NUMBER),
@@ -206,6 +214,7 @@ class EditDecoder {
       added: this.#added,
       removed: this.#removed,
       compactPointers: this.#compactPointers,
+      closedSequence,
     }
   }
 
@@ -214,6 +223,7 @@ class EditDecoder {
       case TAG_LOG_NUMBER:
       case TAG_NEXT_FILE_NUMBER:
       case TAG_LAST_SEQUENCE:
+      case TAG_CLOSED_SEQUENCE:
         if (end - start !== 8 || this.#numbers.has(tag)) throw this.#damage('a number of an edit is malformed')
         this.#numbers.set(tag, this.#number(start))
         return

@@ -12,6 +12,9 @@
  * - `b < e`: damage; no writer does that. Except for records that are in tables already: see `inTables`.
  *
  * A dropped log changes nothing about the logs behind it: they may have been written after an earlier recovery that dropped it too.
+ *
+ * After a clean close the manifest says up to where everything was durable (`ClosedMark`). When the logs end before that, what they have
+ * lost may have been cut off where a record ends, together with every claim of it: damage.
  */
 import { corruption } from '../util/errors.js'
 import type { Task } from '../util/task.js'
@@ -24,6 +27,16 @@ import { type DamagedRegion, type LogRecoveryReport, type OnRecord, recoverLog }
 export interface LogsRecoveryOptions {
   /** Skips damage and reports it, instead of throwing. */
   readonly salvage?: boolean
+  /** Given when the store was closed cleanly and the manifest not changed since. */
+  readonly closed?: ClosedMark | undefined
+}
+
+/** What a clean close has left. */
+export interface ClosedMark {
+  /** Everything up to this sequence was durable in tables and logs. */
+  readonly lastSequence: number
+  /** The file that says so. */
+  readonly path: string
 }
 
 /** What was found in the logs of a store. */
@@ -74,6 +87,12 @@ export function* recoverLogs(
     if (report.records > 0) expected = report.lastSequence + 1
     logs.push(report)
   }
+  const missing = endBeforeClose(
+    logs.findLast((log) => !log.isDropped),
+    expected - 1,
+    options.closed,
+  )
+  if (missing !== undefined && !salvage) throw corruption(missing.reason, missing.path, missing.offset)
   return {
     logs,
     lastSequence: expected - 1,
@@ -82,7 +101,30 @@ export function* recoverLogs(
     tornBytes: logs.reduce((sum, log) => sum + log.tornBytes, 0),
     droppedLogs: logs.filter((log) => log.isDropped).map((log) => log.logNumber),
     unsyncedLogs: logs.filter((log) => !log.isDropped && !log.isDurable).map((log) => log.logNumber),
-    damage: logs.flatMap((log) => log.damage),
+    damage: [...logs.flatMap((log) => log.damage), ...(missing === undefined ? [] : [missing])],
+  }
+}
+
+/**
+ * What is missing when logs that end at `lastSequence` are those of a store that was closed later; `undefined` when nothing is.
+ *
+ * @param newest the newest of these logs that was not dropped
+ */
+export function endBeforeClose(
+  newest: LogRecoveryReport | undefined,
+  lastSequence: number,
+  closed: ClosedMark | undefined,
+): DamagedRegion | undefined {
+  if (closed === undefined || lastSequence >= closed.lastSequence) return undefined
+  const end = newest === undefined ? 'there is no log' : 'the end of the log, or a later log, is missing'
+  const offset = newest?.validBytes ?? 0
+  return {
+    path: newest?.path ?? closed.path,
+    offset,
+    endOffset: offset,
+    reason: `${end}: what is there ends with write ${lastSequence}, and the store was closed after write ${closed.lastSequence}`,
+    firstLostSequence: lastSequence + 1,
+    endLostSequence: closed.lastSequence + 1,
   }
 }
 

@@ -24,6 +24,18 @@ async function closedStore(options: StoreOptions = TINY): Promise<MemoryVfs> {
   return vfs
 }
 
+/** The store after another process has written to it and was killed. */
+async function killedLater(before: MemoryVfs): Promise<MemoryVfs> {
+  const store = await Store.open(before, TINY)
+  await store.put('in the log', 2)
+  await store.flush()
+  await store.put('in the log', 3, { sync: true })
+  await store.put('in the log', 'not synced: '.repeat(9))
+  const vfs = before.processKillClone()
+  await store.close()
+  return vfs
+}
+
 /** Verifies, and expects that nothing was changed, opened for good or left behind. */
 async function verify(vfs: MemoryVfs): Promise<VerifyReport> {
   const before = contentOf(vfs)
@@ -166,8 +178,9 @@ describe('the file of', () => {
   })
 
   test('a torn log is told from a damaged one', async () => {
-    const torn = await closedStore()
-    const name = torn.readdirSync(DIR).find((each) => each.endsWith('.log'))!
+    // After a clean close a cut would be damage.
+    const torn = await killedLater(await closedStore())
+    const name = torn.readdirSync(DIR).findLast((each) => each.endsWith('.log'))!
     const content = Buffer.from(torn.readFile(`${DIR}/${name}`))
     writeStoreFile(torn, name, content.subarray(0, content.length - 40))
     const report = await verify(torn)

@@ -96,8 +96,8 @@ describe('opening again', () => {
     const again = await openStore(killed)
     const told = new Promise((resolve) => again.once('recovery', resolve))
     expect(entriesOf(again)).toHaveLength(10)
-    expect(await told).toEqual({ logs: 1, records: 10, tornBytes: 0, damagedBytes: 0 })
-    expect(again.stats().recovery).toEqual({ logs: 1, records: 10, tornBytes: 0, damagedBytes: 0 })
+    expect(await told).toEqual({ logs: 1, records: 10, tornBytes: 0, damagedBytes: 0, missingWrites: 0 })
+    expect(again.stats().recovery).toEqual({ logs: 1, records: 10, tornBytes: 0, damagedBytes: 0, missingWrites: 0 })
   })
 
   test('options may change from opening to opening', async () => {

@@ -17,7 +17,7 @@ test('an empty store', async () => {
     flushes: { count: 0, bytes: 0, timeMs: 0 },
     compactions: { count: 0, moves: 0, readBytes: 0, writtenBytes: 0, timeMs: 0 },
     amplification: { write: 0, space: 0 },
-    recovery: { logs: 0, records: 0, tornBytes: 0, damagedBytes: 0 },
+    recovery: { logs: 0, records: 0, tornBytes: 0, damagedBytes: 0, missingWrites: 0 },
     stalls: { count: 0, waitedMs: 0, delayedMs: 0, debtBytes: 0 },
     snapshots: { open: 0, oldestAgeMs: 0 },
     scans: { open: 0, oldestAgeMs: 0 },

@@ -10,6 +10,8 @@
  * | `harmless tail` | the end of a log was lost that nothing had called synced, and the loss was reported |
  * | `unseen tail` | the same, but what was lost had been synced: the damage took the claims along, and nothing else tells of it |
  *
+ * The last one comes of stores that were not closed cleanly, and of damage that takes the mark of the clean close, too.
+ *
  * Everything else is a violation: wrong data, keys missing without an error, an error of another kind, a file handle left open, more
  * memory than the bound, a good file deleted.
  */
@@ -53,10 +55,12 @@ const WRITTEN_KEY = 'key03'
 export function examineSync(damage: DamageCase, options: StoreOptions = {}): Outcome {
   const disk = damage.specimen.disk.processKillClone()
   const vfs = damage.apply(disk)
+  const before = goodFiles(damage.specimen, disk)
   const witness = new Witness(damage.states)
   const { largestBytes, totalBytes } = allocationOf(() => {
     const store = openSync(witness, vfs, options)
     if (store === undefined) return
+    expectTablesKept(damage, before, disk)
     witness.readAll(store)
     checkReport(damage, store, options)
     if (options.readOnly !== true) {
@@ -154,9 +158,19 @@ function openSync(witness: Witness, vfs: Vfs, options: StoreOptions): Store<Key>
 
 /** A loss at the end of a log is reported, and so is what salvage has skipped. */
 function checkReport(damage: DamageCase, store: Store<Key>, options: StoreOptions): void {
-  const { tornBytes, damagedBytes } = store.stats().recovery
+  const { tornBytes, damagedBytes, missingWrites } = store.stats().recovery
   if (damage.isReported === true && tornBytes + damagedBytes === 0) throw new Violation('what was cut off or skipped was not reported')
-  if (options.recovery !== 'salvage' && damagedBytes > 0) throw new Violation('damage was skipped without being asked for')
+  if (options.recovery !== 'salvage' && damagedBytes + missingWrites > 0) throw new Violation('damage was skipped without being asked for')
+}
+
+/** Whatever an opening makes of a damaged store, the tables of the whole one are still there. */
+function expectTablesKept({ specimen }: DamageCase, before: readonly [string, Buffer][], disk: MemoryVfs): void {
+  const present = new Set(disk.files())
+  for (const [path, content] of before) {
+    if (specimen.files.find((file) => file.path === path)?.kind !== 'table') continue
+    const kept = [path, path.replace(DIR, `${DIR}/lost`)].some((name) => present.has(name) && disk.readFile(name).equals(content))
+    if (!kept) throw new Violation(`opening has deleted ${path}`)
+  }
 }
 
 /** Tables and logs that the damage has left alone. */

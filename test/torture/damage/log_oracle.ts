@@ -4,7 +4,8 @@
  *
  * The rule (`docs/log.md`): let `o` be the start of the first record that is not whole. If a whole record of the same log claims that more
  * than the first `o` bytes were synced, the log is damaged. Otherwise its end is torn: what lies behind `o` goes, in this log and in later
- * ones, unless a later one holds something synced, which is damage again.
+ * ones, unless a later one holds something synced, which is damage again. And nothing may go that was there when the store was closed
+ * cleanly, as long as the mark of that is whole at the end of the manifest.
  */
 import type { Specimen, SpecimenFile } from './specimen.js'
 
@@ -79,7 +80,26 @@ export function judgeLogs(specimen: Specimen, ranges: readonly DamagedRange[]): 
       if (records.some((other) => other.claim >= record.end)) isUnseen = true
     }
   }
+  for (let sequence = specimen.flushed + 1; sequence <= closedSequence(specimen, ranges); sequence++) isDamage ||= !kept.has(sequence)
   return { isDamage, isKept: (sequence) => kept.has(sequence), lostCount, isUnseen: isUnseen && !isDamage }
+}
+
+/** What a mark of a clean close at the end of the manifest says, 0 without one. It is lost with whatever stands before it. */
+function closedSequence({ files }: Specimen, ranges: readonly DamagedRange[]): number {
+  const { path, content } = files.find(({ kind }) => kind === 'manifest')!
+  let last = { end: 0, mark: 0 }
+  for (let start = 48; start < content.length;) {
+    const length = content.readUInt32LE(start + 4)
+    const end = start + 20 + length
+    if (length > 0) last = { end, mark: isMark(content, start) ? Number(content.readBigUInt64LE(start + 22)) : 0 }
+    start = end
+  }
+  return ranges.some((range) => range.path === path && range.start < last.end) ? 0 : last.mark
+}
+
+/** Whether the record of a manifest at `start` is the mark of a clean close: one field with tag 64 and a number. */
+export function isMark(content: Buffer, start: number): boolean {
+  return content.readUInt32LE(start + 4) === 10 && content[start + 20] === 64
 }
 
 /** Which records of one log are lost, and whether some whole record says that they should not be. */

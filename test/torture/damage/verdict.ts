@@ -4,14 +4,14 @@
  * | file | what any difference in it must lead to |
  * |---|---|
  * | table, `CURRENT` | an error |
- * | manifest | an error, but for the last seal, which may go, and for damage that takes an edit together with every claim of it |
+ * | manifest | an error, but for the last seal and the mark of a clean close, which may go, and for damage that takes an edit together with every claim of it |
  * | log | what `log_oracle.ts` works out |
  * | lock of a dead process | right data, or `ERR_LOCKED` when it now names somebody who may be alive |
  * | files of no use | right data |
  */
 import type { State } from '../../support/history.js'
 import type { DamageCase, Outcome } from './examination.js'
-import { type DamagedRange, differences, judgeLogs, recordsOf } from './log_oracle.js'
+import { type DamagedRange, differences, isMark, judgeLogs, recordsOf } from './log_oracle.js'
 import { type Specimen, type SpecimenFile, stateAfter } from './specimen.js'
 
 const MANIFEST_HEADER_BYTES = 48
@@ -80,7 +80,7 @@ function demandOfManifest({ content }: SpecimenFile, isHit: (start: number, end:
     const end = start + 20 + content.readUInt32LE(start + 4)
     if (isHit(start, end)) {
       firstHit = Math.min(firstHit, start)
-      if (end > start + 20) isEditHit = true
+      if (end > start + 20 && !isMark(content, start)) isEditHit = true
     } else claim = Math.max(claim, content.readUIntLE(start + 12, 6))
     start = end
   }

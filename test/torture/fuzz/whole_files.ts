@@ -71,8 +71,8 @@ function decodeManifest(source: Buffer, start: number, end: number): unknown {
   const disk = onDisk('/MANIFEST-000001', source, start, end)
   const file = disk.openSync('/MANIFEST-000001', 'read')
   try {
-    const { version, state, edits } = runTaskSync(readManifest(file, 1))
-    return [version.levels.map((tables) => tables.map(({ fileNumber }) => fileNumber)), state, edits]
+    const { version, state, edits, closedSequence } = runTaskSync(readManifest(file, 1))
+    return [version.levels.map((tables) => tables.map(({ fileNumber }) => fileNumber)), state, edits, closedSequence]
   } finally {
     file.closeSync()
   }

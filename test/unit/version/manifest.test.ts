@@ -171,6 +171,24 @@ describe('opening', () => {
     expect(vfs.mutationCount).toBe(before)
   })
 
+  test('tells of a clean close until the next edit', () => {
+    const vfs = smallStore()
+    const first = recover(vfs)
+    expect(first.closedSequence).toBeUndefined()
+    runTaskSync(first.manifest.finish(70))
+    const { fileBytes } = first.manifest
+    runTaskSync(first.manifest.finish(70))
+    expect(first.manifest.fileBytes).toBe(fileBytes)
+    first.manifest.closeSync()
+    const second = recover(vfs)
+    expect(second).toMatchObject({ closedSequence: 70, isRolledOver: false, edits: first.edits })
+    runTaskSync(second.manifest.finish(70))
+    expect(second.manifest.fileBytes).toBe(fileBytes)
+    runTaskSync(second.manifest.append(edit([], [], { logNumber: 3 })))
+    second.manifest.closeSync()
+    expect(recover(vfs).closedSequence).toBeUndefined()
+  })
+
   test('goes on in the same manifest', () => {
     const vfs = smallStore()
     const { manifest } = recover(vfs)

@@ -55,6 +55,16 @@ describe('an edit', () => {
     expect(decoded.added[0]!.table.smallestKey.constructor).toBe(Uint8Array)
   })
 
+  test('may be no edit but the mark of a clean close, which stands alone', () => {
+    const mark = { added: [], removed: [], compactPointers: [], closedSequence: 2 ** 40 }
+    expect(decode(encodeEdit(mark, 0))).toEqual(mark)
+    expect(decode(encodeEdit(full, 0)).closedSequence).toBeUndefined()
+    for (const other of [full, edit([], [], { logNumber: 5 }), edit([], [{ level: 1, fileNumber: 3 }])]) {
+      const encoded = encodeEdit({ ...other, closedSequence: 7 }, 0)
+      expect(failure(() => decode(encoded))).toMatchObject({ code: 'ERR_CORRUPTION', offset: 48 })
+    }
+  })
+
   test('may hold fields of hints that are not known, and they are skipped', () => {
     const hint = Buffer.from([100, 3, 1, 2, 3])
     expect(decode(Buffer.concat([hint, encodeEdit(full, 0), hint]))).toEqual(full)

@@ -1,26 +1,29 @@
 /**
- * The folder `lost`, into which `Store.repair` puts damaged files: nothing of what it could not use is deleted.
+ * The folder `lost`, into which `Store.repair` puts damaged files, and an opening tables that hold more than the store
+ * (`newer_tables.ts`): nothing of what could not be used is deleted.
  *
- * A file gets a second name there before the repaired store is put in force, and loses its first one afterwards. So a crash never leaves it
- * without a name, and an opening, which deletes files that nothing refers to, finds it put aside already.
+ * A file gets a second name there, durably, and loses its first one afterwards: in a repair only when the repaired store is in force. So a
+ * crash never leaves it without a name, and an opening, which deletes files that nothing refers to, finds it put aside already.
  */
 import { systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { joinPath, readFully, readFullySync, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
-import { expectDamage } from './damage.js'
 
 /** The name of the folder. */
 export const LOST_NAME = 'lost'
 
 const COPY_BYTES = 256 * 1024
 
+/** Throws an error of reading that makes a copy useless; otherwise there are zeros in the copy. */
+export type OnUnreadable = (error: unknown) => void
+
 /** Gives files of the folder `dir` a second name in `lost`, durably. */
-export function* putAside(vfs: Vfs, dir: string, names: readonly string[], skipUnreadable: boolean): Task<void> {
+export function* putAside(vfs: Vfs, dir: string, names: readonly string[], onUnreadable: OnUnreadable): Task<void> {
   if (names.length === 0) return
   const lost = joinPath(dir, LOST_NAME)
   vfs.mkdirSync(lost)
-  for (const name of names) yield* giveSecondName(vfs, joinPath(dir, name), joinPath(lost, name), skipUnreadable)
+  for (const name of names) yield* giveSecondName(vfs, joinPath(dir, name), joinPath(lost, name), onUnreadable)
   yield* step(syncDirStep(vfs, lost))
   yield* step(syncDirStep(vfs, dir))
 }
@@ -31,7 +34,7 @@ export function lostNames(vfs: Vfs, dir: string): string[] {
   return vfs.statSync(lost)?.isDirectory === true ? vfs.readdirSync(lost) : []
 }
 
-function* giveSecondName(vfs: Vfs, from: string, to: string, skipUnreadable: boolean): Task<void> {
+function* giveSecondName(vfs: Vfs, from: string, to: string, onUnreadable: OnUnreadable): Task<void> {
   if (vfs.statSync(from) === undefined) return
   // Numbers are never used twice: what is there is the same file, from a repair that a crash cut short.
   if (vfs.statSync(to) !== undefined) vfs.unlinkSync(to)
@@ -39,12 +42,12 @@ function* giveSecondName(vfs: Vfs, from: string, to: string, skipUnreadable: boo
     vfs.linkSync(from, to)
   } catch (error) {
     if (systemCode(error) === undefined || systemCode(error) === 'ENOSPC') throw error
-    yield* copy(vfs, from, to, skipUnreadable)
+    yield* copy(vfs, from, to, onUnreadable)
   }
 }
 
-/** For file systems without hard links. What cannot be read is zeros in the copy. */
-function* copy(vfs: Vfs, from: string, to: string, skipUnreadable: boolean): Task<void> {
+/** For file systems without hard links. */
+function* copy(vfs: Vfs, from: string, to: string, onUnreadable: OnUnreadable): Task<void> {
   const source = vfs.openSync(from, 'read')
   try {
     const target = vfs.openSync(to, 'create')
@@ -59,7 +62,7 @@ function* copy(vfs: Vfs, from: string, to: string, skipUnreadable: boolean): Tas
             run: () => readFully(source, buffer, 0, length, position),
           })
         } catch (error) {
-          expectDamage(error, skipUnreadable)
+          onUnreadable(error)
         }
         writeFullySync(target, buffer, 0, length, position)
       }
