@@ -70,3 +70,27 @@ test('a log of which nothing could be salvaged does not refuse the next opening'
   await salvaged.close()
   expect(entriesOf(await openStore(disk))).toEqual([['b', 2]])
 })
+
+test('a block that is read from where another one of the same length lies is refused', async () => {
+  const disk = memory()
+  const options = { ...TINY, memtableSize: 64 * 1024, blockCacheSize: 0 }
+  const store = await openStore(disk, options)
+  for (let i = 0; i < 200; i++) await store.put(`key${1000 + i}`, 'v'.repeat(40))
+  await store.flush()
+  await store.close()
+  const [table] = disk.files().filter((path) => path.endsWith('.sst')) as [string]
+  const content = disk.readFile(table)
+  const vfs = new FaultVfs(disk)
+  const positions: number[] = []
+  const misdirect = (bytes: Uint8Array, position: number): void => {
+    // The first read goes where it should, and tells where a block lies; those that follow get that block.
+    positions.push(position)
+    content.copy(bytes, 0, positions[0], positions[0]! + bytes.length)
+  }
+  const readable = await openStore(vfs, options)
+  expect(readable.getSync('key1000')).toBe('v'.repeat(40))
+  vfs.addRule({ operation: 'read', path: table, times: Infinity, corrupt: misdirect })
+  expect(readable.getSync('key1000')).toBe('v'.repeat(40))
+  expect(failure(() => readable.getSync('key1050'))).toMatchObject({ code: 'ERR_CORRUPTION', path: table, offset: positions[1] })
+  expect(failure(() => [...readable.keys()]).code).toBe('ERR_CORRUPTION')
+})
