@@ -22,7 +22,7 @@ const README_ROWS: readonly (readonly [workload: string, words: string])[] = [
   ['getmissing', 'awaited gets of absent keys, a second'],
   ['scan', 'entries of a full scan, a second'],
   ['mixed', '80% gets and 20% puts, awaited, a second'],
-  ['openwarm', 'opening and reading one record, ms'],
+  ['open', 'opening in a new process and reading one record, ms'],
 ]
 
 /** What a report is made of. */
@@ -142,5 +142,5 @@ export function withReadmeTable(readme: string, measured: Measurements): string 
   const where = `on ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, ${time.slice(0, 10)}`
   const what = `${measured.records.toLocaleString('en')} records of ${KEY_BYTES}-byte keys and ${VALUE_BYTES}-byte values`
   const about = `${what} ${where}; medians.`
-  return `${readme.slice(0, start)}${README_START}\n${about}\n\n${table([['', ...engines.map(titleOf)], ...rows])}\n${readme.slice(end)}`
+  return `${readme.slice(0, start)}${README_START}\n${about}\n\n${table([['', ...engines.map(titleOf)], ...rows])}\n\n${readme.slice(end)}`
 }
