@@ -98,10 +98,17 @@ export class Session {
 
   async #runAll(tasks: readonly Task[]): Promise<void> {
     const queue = [...tasks]
+    const busy = new Set<string>()
     const worker = async (): Promise<void> => {
-      for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
+      for (;;) {
+        // An engine's prepared store is for one process at a time.
+        const next = queue.findIndex(({ engine }) => !busy.has(engine))
+        if (next < 0) return
+        const task = queue.splice(next, 1)[0]!
         this.#tell(`${tasks.length - queue.length} of ${tasks.length}: ${task.workload} on ${task.engine}, round ${task.round + 1}`)
+        busy.add(task.engine)
         await this.#runOne(task)
+        busy.delete(task.engine)
       }
     }
     await Promise.all(Array.from({ length: this.#settings.jobs }, worker))

@@ -42,7 +42,7 @@ const EVERYTHING = [...workloads.keys()].filter((name) => name !== 'load')
 const GROWTH_MIN = 10_000
 
 const FORMS: Readonly<Record<Form, FormDefaults>> = {
-  short: { workloads: SHORT, rounds: 2, records: 200_000, seconds: 0.5, fillSeconds: 2, growthFactor: 1, jobs: 1 },
+  short: { workloads: SHORT, rounds: 2, records: 200_000, seconds: 0.4, fillSeconds: 1.5, growthFactor: 1, jobs: 1 },
   full: { workloads: EVERYTHING, rounds: 3, records: 1_000_000, seconds: 3, fillSeconds: 15, growthFactor: 10, jobs: 1 },
   smoke: { workloads: [...workloads.keys()], rounds: 1, records: 2000, seconds: 0.02, fillSeconds: 5, growthFactor: 1, jobs: 2 },
 }

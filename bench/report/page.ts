@@ -45,8 +45,8 @@ machine: ratios carry over, times do not.
 - ${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.system}, Node ${machine.node}
 - ${records.toLocaleString('en')} records: keys of ${KEY_BYTES} bytes, values of ${VALUE_BYTES} bytes that compress to about half
 - every run is a process of its own, and engines take turns (A B C A B C) for ${rounds} rounds; cells are medians, with half of the spread
-- reads last ${limits.measureMs / 1000} s after ${limits.warmUpMs / 1000} s of warm-up that has touched every block; fills stop after
-  ${limits.fillMs / 1000} s, and their rate is that of what was written by then; \`durable\` lasts as long as reads
+- reads last ${limits.measureMs / 1000} s after ${limits.warmUpMs / 1000} s of warm-up that has touched every block; fills start
+  cold and stop after ${limits.fillMs / 1000} s, and their rate is that of what was written by then; \`durable\` lasts as long as reads
 - 256 MiB of cache for every engine that has one, a tenth of the data in \`getsmall\`
 - a run reads back what it should find, and fails when a value is wrong; garbage is collected as V8 sees fit`
 }
