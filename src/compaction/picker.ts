@@ -18,7 +18,7 @@
 import { SEQUENCE_MAX } from '../codec/internal_key.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import { baseLevelBytes, LEVEL0_TRIGGER } from './level_targets.js'
-import { boundsOverlap, type CompactionPlan, LAST_LEVEL } from './plan.js'
+import { boundsOverlap, type CompactionPlan, type KeyBounds, LAST_LEVEL } from './plan.js'
 import {
   boundsOf,
   compareKeys,
@@ -160,7 +160,7 @@ function moveFromLevel(picking: Picking, level: number, index: number): Compacti
   return picking.plan('size', toLevel, [{ level, tables: moved }], true)
 }
 
-/** Merges the table into the level below, with neighbours on both sides that overlap no further table there. */
+/** Merges the table into the level below, with neighbours on both sides that bring in no further table there. */
 function mergeFromLevel(
   picking: Picking,
   level: number,
@@ -173,18 +173,18 @@ function mergeFromLevel(
   let bytesLeft = picking.targetTableBytes * INPUT_TABLES_MAX - tables[index]!.fileBytes - sumBytes(below)
   let first = index
   let end = index + 1
+  let bounds: KeyBounds = tables[index]!
+  // What is written may reach from end to end: a table below that lies between two inputs, and touches neither, is in the way, too.
   const isFree = (table: TableMeta | undefined): table is TableMeta => {
     if (table === undefined || table.fileBytes > bytesLeft) return false
-    return overlapping(picking.levels[toLevel]!, table).every((other) => below.includes(other))
+    return overlapping(picking.levels[toLevel]!, boundsOf([bounds, table])).length === below.length
   }
-  for (let table = tables[end]; isFree(table); table = tables[end]) {
+  const take = (table: TableMeta): void => {
     bytesLeft -= table.fileBytes
-    end++
+    bounds = boundsOf([bounds, table])
   }
-  for (let table = tables[first - 1]; isFree(table); table = tables[first - 1]) {
-    bytesLeft -= table.fileBytes
-    first--
-  }
+  for (let table = tables[end]; isFree(table); table = tables[++end]) take(table)
+  for (let table = tables[first - 1]; isFree(table); table = tables[--first - 1]) take(table)
   return picking.plan(reason, toLevel, [
     { level, tables: tables.slice(first, end) },
     { level: toLevel, tables: below },

@@ -3,6 +3,7 @@
  */
 import { compareBytes } from '../codec/bytes.js'
 import type { TableMeta } from '../sstable/table_meta.js'
+import { assert } from '../util/assert.js'
 import { type LevelTargets, levelTargets, targetTableBytes } from './level_targets.js'
 import {
   boundsOverlap,
@@ -108,6 +109,12 @@ export class Picking {
   plan(reason: CompactionReason, toLevel: number, inputs: readonly LevelTables[], isMove = false): CompactionPlan | undefined {
     const filled = inputs.filter(({ tables }) => tables.length > 0)
     const bounds = boundsOf(filled.flatMap(({ tables }) => tables))
+    if (!isMove) {
+      // What is written may reach from end to end of the inputs.
+      const between = overlapping(this.levels[toLevel]!, bounds)
+      const taken = filled.find(({ level }) => level === toLevel)?.tables ?? []
+      assert(between.length === taken.length, 'a plan takes all tables of its target level between its ends')
+    }
     const deeper: (readonly KeyBounds[])[] = []
     for (let level = toLevel + 1; level <= LAST_LEVEL; level++) {
       const tables = overlapping(this.levels[level]!, bounds).map(({ smallestKey, largestKey }) => ({ smallestKey, largestKey }))

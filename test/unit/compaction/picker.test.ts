@@ -124,6 +124,15 @@ describe('a level over its target', () => {
     expect(picked(version({ 5: level5, 6: level6 }))).toBe(`size L5[${first.join(' ')}] L6[${level6[0]!.fileNumber}] to L6`)
   })
 
+  test('takes no neighbour along behind a table below that it does not take', () => {
+    const deleting = { fileBytes: 9000, entryCount: 100, deletionCount: 40 }
+    const level5 = [table('a', 'c', { ...deleting, fileNumber: 901 }), table('g', 'i', { ...deleting, fileNumber: 902 })]
+    const between = table('d', 'f', { fileNumber: 801, fileBytes: 50_000 })
+    const behind = table('k', 'm', { fileNumber: 802, fileBytes: 50_000 })
+    expect(picked(version({ 5: level5, 6: [between, behind] }))).toBe('size L5[901] to L6')
+    expect(picked(version({ 5: level5, 6: [behind] }))).toBe('size L5[901 902] to L6')
+  })
+
   test('moves tables that overlap nothing, as many as bring it to its target', () => {
     const level5 = [table('a', 'b'), table('c', 'd'), table('e', 'f'), table('g', 'h')].map((each) => ({ ...each, fileBytes: 3000 }))
     const level6 = [table('p', 'q', { fileBytes: 70_000 })]
