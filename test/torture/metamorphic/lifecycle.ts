@@ -53,6 +53,7 @@ export async function crash(subject: Subject, { kind, synced, percent, seed }: O
   await subject.settle()
   disk.endProcess()
   subject.disk = wreck
+  if (kind === 'power') subject.hasLostPower = true
   subject.forgetReaders()
   await subject.open('open')
   const found = subject.writeAt(subject.store.stats().sequence, least, `after a ${kind} crash there is`)
