@@ -138,7 +138,7 @@ const recovery: readonly Mutant[] = [
   mutant('recovered operations of a batch share a sequence number', RECOVERY, 'baseSequence + i, kind)', 'baseSequence, kind)'),
   mutant(
     'file numbers are used again after recovery',
-    MANIFEST,
+    'src/version/manifest_opening.ts',
     'nextFileNumber: Math.max(content.state.nextFileNumber, greatest + 1)',
     'nextFileNumber: 1',
   ),
