@@ -113,16 +113,17 @@ export class Trial {
   }
 
   putSync(key: string, value: string, options?: { sync: true }): void {
-    const store = this.#store
-    if (store === undefined) return
-    const number = this.#ledger.issue([[modelKey(key), value]])
-    const mayBeKept = !this.#isLogSyncLost
-    try {
-      store.putSync(key, value, options)
-    } catch (error) {
-      return this.#refused(number, error)
-    }
-    this.#acknowledged(number, options, mayBeKept)
+    this.#writeSync([[modelKey(key), value]], options, (store) => store.putSync(key, value, options))
+  }
+
+  deleteSync(key: string): void {
+    this.#writeSync([[modelKey(key), undefined]], undefined, (store) => store.deleteSync(key))
+  }
+
+  batchSync(entries: readonly (readonly [string, string])[]): void {
+    const operations = entries.map(([key, value]) => ({ type: 'put', key, value }) as const)
+    const changes = entries.map(([key, value]) => [modelKey(key), value] as const)
+    this.#writeSync(changes, undefined, (store) => store.batchSync(operations))
   }
 
   sync(): Promise<void> {
@@ -193,6 +194,8 @@ export class Trial {
     if (!(await isWithin(Promise.all(this.#pending), TURNS_AFTER_MAX, this.clock))) throw new Error('a call has not ended after the fault')
     if (this.#store !== undefined) await this.#checkOpen(this.#store)
     await this.close()
+    // What waited for space sees that there is nothing left to wait for: nobody else moves this clock.
+    await this.rest(2000)
     this.#wrecks.push({ what: 'the disk itself', disk: this.#disk, wasKilled: true, promised: this.#ledger.promised })
     for (const wreck of this.#wrecks) await this.#inspect(wreck)
   }
@@ -287,6 +290,20 @@ export class Trial {
     const mayBeKept = !this.#isLogSyncLost || store.status === 'closed'
     try {
       await write()
+    } catch (error) {
+      return this.#refused(number, error)
+    }
+    this.#acknowledged(number, options, mayBeKept)
+  }
+
+  #writeSync(changes: readonly Change[], options: { sync: true } | undefined, write: (store: Store) => unknown): void {
+    const store = this.#store
+    if (store === undefined) return
+    this.#counts.add('operations')
+    const number = this.#ledger.issue(changes)
+    const mayBeKept = !this.#isLogSyncLost
+    try {
+      write(store)
     } catch (error) {
       return this.#refused(number, error)
     }

@@ -86,6 +86,49 @@ const writes: Workload = {
   },
 }
 
+/** Writes on the spot, while groups before them wait for their sync. */
+const mixedWrites: Workload = {
+  name: 'writes on the spot among others',
+  options: {},
+  base: nothing,
+  async run(trial) {
+    await trial.open()
+    await trial.put('k0', 'first')
+    for (let i = 0; i < 3; i++) {
+      const durable = trial.put('k1', `durable ${i}`, { sync: true })
+      // The group is written, and its sync is under way.
+      await Promise.resolve()
+      trial.putSync('k2', `on the spot ${i}`)
+      const other = trial.put('k3', `${i}`)
+      await Promise.resolve()
+      trial.putSync('k4', `on the spot, too ${i}`)
+      await Promise.all([durable, other])
+      await trial.read()
+    }
+    const durable = trial.batch(
+      [
+        ['k1', 'batch'],
+        ['k5', 'batch'],
+      ],
+      { sync: true },
+    )
+    await Promise.resolve()
+    trial.batchSync([
+      ['k2', 'batch'],
+      ['k6', 'batch'],
+    ])
+    const other = trial.delete('k3')
+    await Promise.resolve()
+    trial.deleteSync('k4')
+    await Promise.all([durable, other])
+    await trial.read()
+    await trial.rest(120)
+    await trial.sync()
+    await trial.read()
+    await trial.close()
+  },
+}
+
 const recovery: Workload = {
   name: 'recovery',
   options: {},
@@ -167,4 +210,4 @@ const reads: Workload = {
 }
 
 /** All of them. */
-export const WORKLOADS: readonly Workload[] = [writes, recovery, compactions, manifest, reads]
+export const WORKLOADS: readonly Workload[] = [writes, mixedWrites, recovery, compactions, manifest, reads]
