@@ -2,8 +2,8 @@
  * I/O errors: each operation that a store makes on files fails, one after the other, in each way that a real one fails, once or from there
  * on; see `io_errors/trial.ts` for what must hold then.
  *
- * All combinations of workload, `walSync`, operation and fault are numbered, and a round takes some that lie far apart. Rounds with seeds
- * that follow each other take different ones, until all were taken.
+ * All combinations of workload, `walSync`, operation and fault are numbered, and cut into slices of some that lie far apart. A round does
+ * the slice that its seed names, modulo their number, so rounds with seeds that follow each other try every case once.
  */
 import type { WalSync } from '../../src/index.js'
 import { Counts, type Discipline, type Round } from './discipline.js'
@@ -13,10 +13,10 @@ import { type Workload, WORKLOADS } from './io_errors/workloads.js'
 
 const MODES: readonly WalSync[] = ['always', 'os', 'none', 'interval']
 
-/** Trials of a round: a second or two. */
-const TRIALS = 60
-/** A prime: combinations that are taken one after the other lie so far apart. */
-const STRIDE = 7919
+/** Rounds with so many seeds that follow each other try every case once: some sixty cases each, a second or two. */
+export const IO_SLICE_COUNT = 900
+/** Has no divisor in common with the number of slices: seeds that follow each other take slices that lie apart. */
+const STRIDE = 617
 
 /** One workload in one mode, and everything that can fail in it. */
 interface Field {
@@ -36,13 +36,18 @@ export const ioErrors: Discipline = {
       fields ??= survey()
       const all = await fields
       const total = all.reduce((sum, { strikes }) => sum + strikes.length, 0)
-      for (let i = 0; i < TRIALS; i++) {
-        const number = (((round.seed % total) * TRIALS + i) * STRIDE) % total
+      for (const number of casesOf(round.seed, total)) {
         await tryOne(all, number, round)
-        round.note('operations made to fail', 1)
+        round.note(`of ${total.toLocaleString('en-US')} cases`, 1)
       }
     })
   },
+}
+
+/** The numbers of the cases that a round tries. */
+export function casesOf(seed: number, total: number): number[] {
+  const slice = ((Math.abs(seed) % IO_SLICE_COUNT) * STRIDE) % IO_SLICE_COUNT
+  return Array.from({ length: Math.ceil((total - slice) / IO_SLICE_COUNT) }, (_, i) => slice + i * IO_SLICE_COUNT)
 }
 
 /** One trial by its number. */

@@ -1,8 +1,8 @@
 /**
  * One run of a workload on a disk that fails at a chosen operation, with everything that must hold meanwhile and afterwards.
  *
- * 1. The workload runs. Each call either succeeds or fails with a typed error that names the path and the injected cause. When the fault
- *    strikes, the disk is cloned as the death of the process and as a power loss would leave it.
+ * 1. The workload runs. Each call either succeeds or fails with a typed error that names the path and the injected cause. When a fault
+ *    strikes that comes once, the disk is cloned as the death of the process and as a power loss would leave it.
  * 2. The fault ends. All promises settle, reads show exactly what was acknowledged. After a shortage writes go on by themselves; a store
  *    that failed refuses all writes and says why.
  * 3. The store is closed: no file stays open.
@@ -258,7 +258,8 @@ export class Trial {
     if (strike === undefined || index < strike.index) return
     const { rule, code } = strike.fault
     if (index === strike.index) {
-      this.#wreck(`at operation ${index}`, 0)
+      // What lasts finds the same disk as what comes once: that one is looked at.
+      if (strike.fault.duration === 'once') this.#wreck(`at operation ${index}`, 0)
       this.#vfs.addRule(rule)
     } else if (!hits(rule, operation)) return
     this.#counts.add('I/O faults')
