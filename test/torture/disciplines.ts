@@ -3,7 +3,7 @@ import { crashPoints } from './crash_points.js'
 import { damage, SLICE_COUNT } from './damage.js'
 import type { Discipline } from './discipline.js'
 import { fuzz } from './fuzz.js'
-import { ioErrors } from './io_errors.js'
+import { IO_SLICE_COUNT, ioErrors } from './io_errors.js'
 import { kills } from './kills.js'
 import { metamorphic } from './metamorphic.js'
 import { resources } from './resources.js'
@@ -17,9 +17,9 @@ export const disciplines: ReadonlyMap<string, Discipline> = new Map(ALL.map((dis
 export const GOALS: Goals = {
   crash: { 'crash points': 200_000 },
   metamorphic: { operations: 2_000_000, 'option sets': 500 },
-  // Rounds that follow each other go through the whole sweep.
+  // Rounds that follow each other go through the whole sweep, and those of `io` through every case.
   damage: { rounds: SLICE_COUNT },
-  io: { 'I/O faults': 100_000 },
+  io: { rounds: IO_SLICE_COUNT },
   fuzz: { 'decoder inputs': 500_000 },
   kill: { kills: 1000 },
   resources: { scans: 1_000_000, openings: 10_000 },

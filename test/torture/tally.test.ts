@@ -34,3 +34,12 @@ test('rounds of one discipline that run at the same time have different numbers'
   const tally = new Tally(['a'], { a: { kills: 5 } })
   expect([tally.next(), tally.next()].map((turn) => turn?.index)).toEqual([0, 1])
 })
+
+test('goals that were not reached are named, as far as they were reached', () => {
+  const tally = new Tally(['a', 'b', 'c'], { a: { kills: 2 }, b: { kills: 1000 }, c: { rounds: 3 } })
+  turns(tally, 6, (name) => (name === 'b' ? 1 : 10))
+  expect(tally.missed()).toEqual([expect.stringMatching(/^b [1-5] of 1,000 kills$/), expect.stringMatching(/^c [0-2] of 3 rounds$/)])
+  expect(tally.text()).toContain('goals not reached: b ')
+  expect(tally.markdown()).toContain('**goals not reached: b ')
+  expect(new Tally(['a']).text()).not.toContain('goals not reached')
+})

@@ -68,6 +68,17 @@ export class Tally {
     return Math.min(1, ...goals.map(([what, least]) => (what === 'rounds' ? share.started : share.counts.get(what)) / least))
   }
 
+  /** The goals that were not reached, in words. */
+  missed(): string[] {
+    if (this.#goals === undefined) return []
+    return [...this.#shares].flatMap(([name, { rounds, counts }]) =>
+      (Object.entries(this.#goals![name] ?? {}) as [CountName | 'rounds', number][]).flatMap(([what, least]) => {
+        const count = what === 'rounds' ? rounds : counts.get(what)
+        return count >= least ? [] : [`${name} ${format(count)} of ${format(least)} ${what}`]
+      }),
+    )
+  }
+
   add(name: string, progress: RoundProgress): void {
     const share = this.#shares.get(name)!
     for (const [count, value] of progress.counts) share.counts.add(count, value)
@@ -89,12 +100,19 @@ export class Tally {
 
   /** The tables at the end. */
   text(): string {
-    return [this.#summaryRows(), ...this.#detailRows()].map(aligned).concat(this.line()).join('\n\n')
+    const tables = [this.#summaryRows(), ...this.#detailRows()].map(aligned)
+    return [...tables, ...this.#missedLine(), this.line()].join('\n\n')
   }
 
   /** The same in Markdown. */
   markdown(): string {
-    return [this.#summaryRows(), ...this.#detailRows()].map(markdownTable).join('\n\n')
+    const tables = [this.#summaryRows(), ...this.#detailRows()].map(markdownTable)
+    return [...this.#missedLine().map((line) => `**${line}**`), ...tables].join('\n\n')
+  }
+
+  #missedLine(): string[] {
+    const missed = this.missed()
+    return missed.length === 0 ? [] : [`goals not reached: ${missed.join(', ')}`]
   }
 
   #summaryRows(): string[][] {
@@ -130,6 +148,7 @@ export class Tally {
       seconds: (Date.now() - this.#startMs) / 1000,
       totals: Object.fromEntries(this.totals()),
       disciplines: Object.fromEntries(shares),
+      goalsMissed: this.missed(),
       violations: this.violations,
     }
   }
