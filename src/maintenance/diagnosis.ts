@@ -4,16 +4,20 @@
  * **Which manifest.** The one in force, if it can be replayed and is of this store. Else the newest one that is: with `CURRENT` gone that
  * is the one that it named, and what an older one does not know is found out as follows.
  *
- * **Whether it is older than the tables**, as one is that was cut short where a record ends, or brought back from a copy:
+ * **Whether it is older than the tables**, as one is that was cut short where a record ends, or brought back from a copy. This is asked
+ * only where something is damaged or missing: a power loss leaves tables of flushes whose edits it took, together with the end of the
+ * logs, and nothing tells one from the other. Where nothing is wrong, a repair leaves all to the next opening, which puts tables into
+ * `lost/` that hold more than the store.
  *
  * - It names tables that are gone while others are there that it does not name, or tables that a later edit has removed.
- * - A table that it does not name holds newer sequences than it and the logs know of.
- * - A table that it does not name reaches beyond the keys of all that it names, and is no flush that a crash cut short: its sequences are
- *   older than those of the logs. (Compactions give sequence 0 to what is old enough, so sequences alone do not tell.)
+ * - A log or another manifest is damaged or missing, and a table that it does not name holds newer sequences than it and the logs know of,
+ *   or reaches beyond the keys of all that it names and is no flush that a crash cut short: its sequences are older than those of the
+ *   logs. (Compactions give sequence 0 to what is old enough, so sequences alone do not tell.)
  *
  * Then the store has gone on without it, and what it says of tables is dropped altogether: nobody else has that data.
  */
 import { compareBytes } from '../codec/bytes.js'
+import { tableFileName } from '../sstable/format.js'
 import type { TableMeta } from '../sstable/table_meta.js'
 import { PAUSE, type Task } from '../util/task.js'
 import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
@@ -23,7 +27,7 @@ import type { ManifestContent } from '../version/manifest_reader.js'
 import { joinPath } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { expectDamage } from './damage.js'
-import { type ManifestRemains, salvageManifests } from './manifest_salvage.js'
+import { type ManifestRemains, NO_REMAINS, salvageManifests } from './manifest_salvage.js'
 import { describeTable, readManifestFile, Verification } from './verify.js'
 import type { VerifyProblem, VerifyReport } from './verify_report.js'
 
@@ -46,6 +50,7 @@ export function* diagnose(vfs: Vfs, dir: string, skipUnreadable: boolean): Task<
   let report = yield* verification.run()
   const problems = [...report.problems]
   const inForce = verification.content
+  if (inForce !== undefined && report.ok) return { report, problems, content: inForce, remains: NO_REMAINS, isWhole: true }
   const numbers = manifestNumbers(vfs, dir)
   const remains = yield* salvageManifests(vfs, dir, numbers, skipUnreadable)
   const isOurs = ({ storeId }: ManifestContent): boolean => remains.storeId?.equals(storeId) === true
@@ -55,7 +60,7 @@ export function* diagnose(vfs: Vfs, dir: string, skipUnreadable: boolean): Task<
     problems.push({
       file,
       code: 'ERR_CORRUPTION',
-      message: `${file} is not the manifest of these tables: it names none of them`,
+      message: `${file} is not the manifest of these tables: they contradict it, and none of them is as it says`,
       offset: undefined,
     })
     content = undefined
@@ -70,13 +75,22 @@ export function* diagnose(vfs: Vfs, dir: string, skipUnreadable: boolean): Task<
     }
   }
   if (content !== undefined) {
-    const unnamed = yield* unnamedTables(vfs, dir, report, skipUnreadable, remains.removedTables)
-    const isOld =
-      isStale(report, content, remains) || unnamed.some((table) => isUnknown(table, content!, verification.lastSequenceInLogs ?? 0))
-    if (isOld) content = undefined
+    const isInDoubt = problems.some(({ file }) => DOUBTED.has(parseFileName(file)?.kind))
+    const unnamed = isInDoubt ? yield* unnamedTables(vfs, dir, report, skipUnreadable, remains.removedTables) : []
+    const unknown = unnamed.find((table) => isUnknown(table, content!, verification.lastSequenceInLogs ?? 0))
+    const reason =
+      unknown === undefined ? whyStale(report, content, remains) : `nothing but ${tableFileName(unknown.fileNumber)} holds what is in it`
+    if (reason !== undefined) {
+      const file = verification.manifestName
+      problems.push({ file, code: 'ERR_CORRUPTION', message: `${file} is older than the tables: ${reason}`, offset: undefined })
+      content = undefined
+    }
   }
-  return { report, problems, content, remains, isWhole: problems.length === 0 && content !== undefined && content === inForce }
+  return { report, problems, content, remains, isWhole: false }
 }
+
+/** Kinds of files that say what the store has gone on with: damage to them may hide that the manifest is an old one. */
+const DOUBTED: ReadonlySet<string | undefined> = new Set(['log', 'manifest'])
 
 /** Manifests that are files: that which `CURRENT` names first, then the newest. */
 function manifestNumbers(vfs: Vfs, dir: string): number[] {
@@ -110,11 +124,14 @@ function* newestWhole(
   return undefined
 }
 
-/** Whether compactions have gone on without the manifest: see above. */
-function isStale({ files }: VerifyReport, { version }: ManifestContent, { removedTables }: ManifestRemains): boolean {
+/** How compactions are known to have gone on without the manifest, if they are: see above. */
+function whyStale({ files }: VerifyReport, { version }: ManifestContent, { removedTables }: ManifestRemains): string | undefined {
   const tables = files.filter(({ kind }) => kind === 'table')
-  if (tables.some(({ state }) => state === 'missing') && tables.some(({ state }) => state === 'orphaned')) return true
-  return version.levels.flat().some(({ fileNumber }) => removedTables.has(fileNumber))
+  const missing = tables.find(({ state }) => state === 'missing')
+  const orphaned = tables.find(({ state }) => state === 'orphaned')
+  if (missing !== undefined && orphaned !== undefined) return `${missing.name} is missing, and it does not name ${orphaned.name}`
+  const removed = version.levels.flat().find(({ fileNumber }) => removedTables.has(fileNumber))
+  return removed === undefined ? undefined : `${tableFileName(removed.fileNumber)} was removed later`
 }
 
 /** Whether a table holds what neither the manifest's tables nor the logs do. */

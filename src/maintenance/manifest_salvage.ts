@@ -7,9 +7,16 @@
  *
  * All of that holds for the manifests of one store. The number of a table of another store means another table, so manifests are kept apart
  * by the store that they name. Whose tables these are is told by what is there: the store whose manifests added most of them, with the
- * length that they have. A store of whose tables none is there, while others are, is another one, and its manifests tell nothing.
+ * length that they have, be they damaged or not. A manifest is of another store only when tables contradict it and none fits it:
+ *
+ * - A table that can be read has another length or other bounds than the one that was added with this number.
+ * - None of its tables is there, and there is one that it should know of by its number.
+ *
+ * Manifests of another store tell nothing.
  */
+import { compareBytes } from '../codec/bytes.js'
 import { tableFileName } from '../sstable/format.js'
+import type { TableMeta } from '../sstable/table_meta.js'
 import type { ManifestHeader } from '../version/manifest_format.js'
 import { MANIFEST_HEADER_BYTES, manifestSalt, readManifestHeader } from '../version/manifest_format.js'
 import { listNumberedFiles } from '../version/directory.js'
@@ -47,8 +54,7 @@ export const NO_REMAINS: ManifestRemains = {
 class StoreRemains implements ManifestRemains {
   readonly storeId: Buffer
   readonly removedTables = new Set<number>()
-  /** Their lengths. */
-  readonly addedTables = new Map<number, number>()
+  readonly addedTables = new Map<number, TableMeta>()
   logNumber = 0
   nextFileNumber = 1
   lastSequence = 0
@@ -59,7 +65,7 @@ class StoreRemains implements ManifestRemains {
 
   take(edit: VersionEdit): void {
     const added = new Set(edit.added.map(({ table }) => table.fileNumber))
-    for (const { table } of edit.added) this.addedTables.set(table.fileNumber, table.fileBytes)
+    for (const { table } of edit.added) this.addedTables.set(table.fileNumber, table)
     for (const { fileNumber } of edit.removed) if (!added.has(fileNumber)) this.removedTables.add(fileNumber)
     this.logNumber = Math.max(this.logNumber, edit.logNumber ?? 0)
     this.nextFileNumber = Math.max(this.nextFileNumber, edit.nextFileNumber ?? 0)
@@ -67,11 +73,49 @@ class StoreRemains implements ManifestRemains {
   }
 
   /** How many of its tables are there. */
-  fit(tables: ReadonlyMap<number, number>): number {
+  fit(tables: PresentTables): number {
     let count = 0
-    for (const [fileNumber, bytes] of this.addedTables) if (tables.get(fileNumber) === bytes) count++
+    for (const table of this.addedTables.values()) {
+      const present = tables.get(table.fileNumber)
+      if (present?.bytes === table.fileBytes && !isContradicted(table, present)) count++
+    }
     return count
   }
+
+  /** Whether what is there is of another store: see above. */
+  isForeign(tables: PresentTables): boolean {
+    if (this.addedTables.size === 0 || this.fit(tables) > 0) return false
+    const added = [...this.addedTables.values()]
+    if (added.some((table) => isContradicted(table, tables.get(table.fileNumber)))) return true
+    const known = [...tables].some(([fileNumber, { meta }]) => meta !== undefined && fileNumber < this.nextFileNumber)
+    return known && added.every(({ fileNumber }) => !tables.has(fileNumber))
+  }
+
+  /** Forgets that tables were removed of which something else is there. */
+  forgetContradicted(tables: PresentTables): void {
+    for (const [fileNumber, table] of this.addedTables) {
+      if (isContradicted(table, tables.get(fileNumber))) this.removedTables.delete(fileNumber)
+    }
+  }
+}
+
+/** A table that is there: its length, and what it says of itself when that can be read. */
+interface PresentTable {
+  readonly bytes: number
+  readonly meta: TableMeta | undefined
+}
+
+type PresentTables = ReadonlyMap<number, PresentTable>
+
+/** Whether a table that can be read is another one than was added with its number. */
+function isContradicted(added: TableMeta, present: PresentTable | undefined): boolean {
+  if (present?.meta === undefined) return false
+  const { fileBytes, smallestKey, largestKey } = present.meta
+  return fileBytes !== added.fileBytes || !isEqual(smallestKey, added.smallestKey) || !isEqual(largestKey, added.largestKey)
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return compareBytes(a, 0, a.length, b, 0, b.length) === 0
 }
 
 /** Reads what can be read of manifests. `numbers` are in the order of their word's weight, where nothing else decides. */
@@ -88,11 +132,12 @@ export function* salvageManifests(vfs: Vfs, dir: string, numbers: readonly numbe
       closeQuietly(file)
     }
   }
-  const tables = yield* tableLengths(vfs, dir, skipUnreadable)
+  const tables = yield* presentTables(vfs, dir, skipUnreadable)
   let best: StoreRemains | undefined
   for (const store of stores.values()) if (best === undefined || store.fit(tables) > best.fit(tables)) best = store
-  const isForeign = best !== undefined && tables.size > 0 && best.addedTables.size > 0 && best.fit(tables) === 0
-  return best === undefined || isForeign ? NO_REMAINS : best
+  if (best === undefined || best.isForeign(tables)) return NO_REMAINS
+  best.forgetContradicted(tables)
+  return best
 }
 
 function* salvageManifest(file: VfsFile, manifestNumber: number, stores: Map<string, StoreRemains>): Task<void> {
@@ -117,17 +162,19 @@ function readHeader(file: VfsFile): ManifestHeader | undefined {
   return readFullySync(file, bytes, 0, MANIFEST_HEADER_BYTES, 0) === MANIFEST_HEADER_BYTES ? readManifestHeader(bytes) : undefined
 }
 
-/** The tables that are there and say what they are, and their lengths. */
-function* tableLengths(vfs: Vfs, dir: string, skipUnreadable: boolean): Task<Map<number, number>> {
-  const tables = new Map<number, number>()
+function* presentTables(vfs: Vfs, dir: string, skipUnreadable: boolean): Task<PresentTables> {
+  const tables = new Map<number, PresentTable>()
   for (const fileNumber of listNumberedFiles(vfs, dir).tables) {
     const path = joinPath(dir, tableFileName(fileNumber))
-    if (vfs.statSync(path)?.isFile !== true) continue
+    const stat = vfs.statSync(path)
+    if (stat?.isFile !== true) continue
+    let meta: TableMeta | undefined
     try {
-      tables.set(fileNumber, describeTable(vfs, path, fileNumber).fileBytes)
+      meta = describeTable(vfs, path, fileNumber)
     } catch (error) {
       expectDamage(error, skipUnreadable)
     }
+    tables.set(fileNumber, { bytes: stat.sizeBytes, meta })
     yield PAUSE
   }
   return tables

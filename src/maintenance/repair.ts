@@ -35,7 +35,7 @@ import { lockTask } from '../vfs/lock.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { logFileName } from '../wal/format.js'
 import type { LogRecoveryReport } from '../wal/reader.js'
-import type { LogPlace } from '../wal/recovery.js'
+import { type LogPlace, recoverNextLog } from '../wal/recovery.js'
 import { expectDamage, HoleyFiles } from './damage.js'
 import { type Diagnosis, diagnose, namedManifest } from './diagnosis.js'
 import { logToTables } from './log_tables.js'
@@ -229,7 +229,14 @@ class Repair {
     const flushed = this.#content?.state.lastSequence
     let expected = flushed === undefined ? undefined : flushed + 1
     let dropOnGap = flushed !== undefined
-    for (const { name, error } of logs) {
+    let lastSequence = this.#tables.reduce((greatest, { table }) => Math.max(greatest, table.largestSequence), this.#lastSequence())
+    for (const { name, state, error } of logs) {
+      // What the manifest could not tell tables may: whether a power loss took what was before a log of which nothing was durable.
+      if (flushed === undefined && state === 'dropped' && (yield* this.#firstSequence(name)) > lastSequence + 1) {
+        this.#damaged.push(name)
+        this.#tell(name, 'log', 'lost', 0, undefined, undefined)
+        continue
+      }
       const output = this.#output()
       const log = yield* this.#takeLog(parseFileName(name)!.fileNumber, { expected, inTables: flushed ?? 0, dropOnGap }, output)
       for (const table of yield* output.finish()) this.#tables.push({ level: 0, table })
@@ -242,6 +249,7 @@ class Repair {
       } else this.#tell(name, 'log', 'merged', kept, 0, error)
       if (flushed === undefined) expected = undefined
       else if (kept > 0) expected = log!.lastSequence + 1
+      lastSequence = Math.max(lastSequence, log?.lastSequence ?? 0)
     }
     return this.#nextNumber++
   }
@@ -263,6 +271,12 @@ class Repair {
       expectDamage(error, this.#skipUnreadable)
       return undefined
     }
+  }
+
+  /** The first sequence of a log that was read before; 0 when it is empty. */
+  *#firstSequence(name: string): Task<number> {
+    const place = { expected: undefined, inTables: 0, dropOnGap: false }
+    return (yield* recoverNextLog(this.#vfs, this.#dir, parseFileName(name)!.fileNumber, place, true, () => {})).firstSequence
   }
 
   /** Finds levels for tables, merging where it must be. */

@@ -101,13 +101,14 @@ export class Verification {
   content: ManifestContent | undefined
   /** The last sequence that an opening finds in tables and logs; `undefined` when that is not known. */
   lastSequenceInLogs: number | undefined
+  /** The manifest that was gone by; empty when there was none. */
+  manifestName = ''
   readonly #vfs: Vfs
   readonly #dir: string
   readonly #startMs = systemClock.nowMs()
   readonly #isHolder: boolean
   readonly #manifestNumber: number | 'none' | undefined
   #isInUse = false
-  #manifestName = ''
   readonly #files = new Map<string, VerifiedFile>()
   readonly #contradictions: VerifyProblem[] = []
   readonly #levels = new Map<number, VerifiedLevel>()
@@ -188,7 +189,7 @@ export class Verification {
         if (manifestNumber === undefined) throw missing()
         name = manifestFileName(manifestNumber)
         const content = yield* readManifestFile(this.#vfs, this.#dir, manifestNumber)
-        this.#manifestName = name
+        this.manifestName = name
         this.#judge(CURRENT_NAME, 'current', 'ok')
         this.#judgeEnd(name, 'manifest', content.tornBytes)
         return content
@@ -236,11 +237,11 @@ export class Verification {
   /** Whether the logs reach as far as a clean close says. */
   #checkEnd({ closedSequence }: ManifestContent, newest: LogRecoveryReport | undefined, lastSequence: number): void {
     if (closedSequence === undefined) return
-    const missing = endBeforeClose(newest, lastSequence, { lastSequence: closedSequence, path: this.#manifestName })
+    const missing = endBeforeClose(newest, lastSequence, { lastSequence: closedSequence, path: this.manifestName })
     if (missing === undefined) return
     const error = corruption(missing.reason, missing.path, missing.offset)
     if (newest !== undefined) this.#fail(logFileName(newest.logNumber), 'log', error)
-    else this.#contradictions.push({ file: this.#manifestName, code: error.code, message: error.message, offset: undefined })
+    else this.#contradictions.push({ file: this.manifestName, code: error.code, message: error.message, offset: undefined })
   }
 
   *#checkOneByOne(): Task<void> {

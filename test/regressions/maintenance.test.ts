@@ -7,9 +7,12 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { FaultVfs, memory, type MemoryVfs, Store, type Value } from '../../src/index.js'
 import { ioError } from '../../src/util/errors.js'
+import { encodeCurrent } from '../../src/version/current_file.js'
 import { DIR, entriesOf, openStore, rejection, temporaryDirectory, TINY } from '../support/stores.js'
 import { emptyDisk, tamperProperties, writeManifest, writeStoreFile, writeTable } from '../maintenance/crafted.js'
 import { put } from '../unit/sstable/fixture.js'
+import { table as describedTable } from '../unit/version/fixture.js'
+import { LogBytes } from '../unit/wal/fixture.js'
 
 /** Keeps everything in the log until it is told to flush. */
 const LOGGING = { ...TINY, memtableSize: 1 << 20, walSync: 'os' } as const
@@ -68,20 +71,29 @@ describe('a manifest that is older than the tables', () => {
     expect(found.length).toBeGreaterThanOrEqual(28)
   })
 
-  test('is found out although nothing else is wrong', async () => {
+  test('stays in force where nothing else is wrong, and the opening keeps the newer table', async () => {
     const { vfs, oldManifest, all } = await grownStore()
     writeStoreFile(vfs, namesOf(vfs, 'MANIFEST')[0]!, oldManifest)
     for (const name of namesOf(vfs, '.log')) vfs.unlinkSync(`${DIR}/${name}`)
+    const newer = namesOf(vfs, '.sst').at(-1)!
+    const before = content(vfs, newer)
     expect(await Store.verify(vfs)).toMatchObject({ ok: true })
-    expect((await Store.repair(vfs)).isChanged).toBe(true)
-    expect(await entries(vfs)).toEqual(all.slice(0, 20))
+    expect((await Store.repair(vfs)).isChanged).toBe(false)
+    const store = await Store.open(vfs, TINY)
+    expect(entriesOf(store)).toEqual(all.slice(0, 10))
+    await store.close()
+    expect(content(vfs, `lost/${newer}`)).toEqual(before)
   })
 
-  test('is found out by a table whose sequences a compaction has set to 0', async () => {
+  test('is found out by a table whose sequences a compaction has set to 0, and told', async () => {
     const vfs = emptyDisk()
     writeTable(vfs, 7, [put('a', 0, '\u0001a'), put('b', 0, '\u0001b')])
     writeManifest(vfs, { nextFileNumber: 5, lastSequence: 0 })
-    expect((await Store.repair(vfs)).isRebuilt).toBe(true)
+    writeStoreFile(vfs, 'MANIFEST-000002', Buffer.alloc(100))
+    writeStoreFile(vfs, 'CURRENT', encodeCurrent(2))
+    const report = await Store.repair(vfs)
+    expect(report.isRebuilt).toBe(true)
+    expect(report.problems.map(({ message }) => message).join()).toContain('MANIFEST-000001 is older than the tables')
     expect(await entries(vfs)).toEqual([
       ['a', 'a'],
       ['b', 'b'],
@@ -99,6 +111,51 @@ describe('a manifest that is older than the tables', () => {
     expect(report.isRebuilt).toBe(false)
     expect(report.files.find(({ name }) => name === 'MANIFEST-000001')).toMatchObject({ fate: 'kept' })
     expect((await Store.verify(vfs)).levels.map(({ level }) => level)).toEqual([4])
+  })
+})
+
+/** A log with one write of `sequence`, nothing of it synced. */
+function logOf(logNumber: number, sequence: number): Buffer {
+  return new LogBytes(logNumber, sequence).record([{ key: 'z', value: '\u0001z' }]).bytes
+}
+
+describe('a store after a power loss', () => {
+  test.each(['none', 'os', 'interval'] as const)('is left as it is where it verifies: %s', async (walSync) => {
+    const options = { ...TINY, walSync, memtableSize: 4096 }
+    const vfs = memory({ seed: 5 })
+    const store = await Store.open(vfs, options)
+    const wrecks: MemoryVfs[] = []
+    vfs.onMutation = (index) => wrecks.push(vfs.crashClone({ seed: index, unsyncedPercent: [0, 50, 80][index % 3]! }))
+    for (let i = 0; i < 100; i++) {
+      await store.put(`key ${i % 23}`, `${i} `.repeat(30))
+      if (i % 3 === 0) await store.delete(`key ${(i * 5) % 23}`)
+    }
+    vfs.onMutation = undefined
+    await store.close()
+    let kept = 0
+    for (const wreck of wrecks) {
+      const files = wreck.files().join()
+      if (!files.includes('CURRENT')) continue
+      const { ok, files: judged } = await Store.verify(wreck)
+      expect(ok).toBe(true)
+      if (judged.some(({ name, state }) => name.endsWith('.sst') && state === 'orphaned')) kept++
+      expect((await Store.repair(wreck)).isChanged, files).toBe(false)
+    }
+    expect(kept).toBeGreaterThan(0)
+  })
+
+  test('gets no log back that is behind a gap, be the manifest an old one or not', async () => {
+    const vfs = emptyDisk()
+    // The manifest is older than table 8. Behind it, a log was lost, and the one that is there begins with write 31.
+    writeTable(vfs, 8, [put('b', 20, '\u0001b')])
+    writeManifest(vfs, { added: [{ level: 1, table: describedTable(7, 'a', 'b') }], nextFileNumber: 8, lastSequence: 10 })
+    writeStoreFile(vfs, '000009.log', logOf(9, 31))
+    const report = await Store.repair(vfs)
+    expect(report.isRebuilt).toBe(true)
+    expect(report.problems.map(({ message }) => message).join()).toContain('000007.sst is missing')
+    expect(report.files.find(({ name }) => name === '000009.log')).toMatchObject({ fate: 'lost', entriesKept: 0 })
+    expect(await entries(vfs)).toEqual([['b', 'b']])
+    expect(content(vfs, 'lost/000009.log')).toEqual(logOf(9, 31))
   })
 })
 
@@ -277,6 +334,41 @@ describe('the manifest of another store', () => {
     const report = await Store.repair(vfs)
     expect(report.files.filter(({ kind, fate }) => kind === 'table' && fate !== 'kept' && fate !== 'merged')).toEqual([])
     expect(await entries(vfs)).toEqual(all)
+  })
+})
+
+describe('the manifest of the store', () => {
+  test('is not taken for that of another one because its tables are damaged', async () => {
+    const vfs = emptyDisk()
+    const named = writeTable(vfs, 7, [put('k', 5, '\u0001k'), put('l', 6, '\u0001l')])
+    writeManifest(vfs, { added: [{ level: 4, table: named }], nextFileNumber: 8, lastSequence: 6 })
+    // A compaction did not end.
+    writeTable(vfs, 9, [put('k', 5, '\u0001k')])
+    flip(vfs, '000007.sst', named.fileBytes - 20)
+    const report = await Store.repair(vfs)
+    expect(report.isRebuilt).toBe(false)
+    expect(report.problems.map(({ file }) => file)).toEqual(['000007.sst'])
+    expect(report.files.find(({ name }) => name === 'MANIFEST-000001')).toMatchObject({ fate: 'kept' })
+    expect(await entries(vfs)).toEqual([
+      ['k', 'k'],
+      ['l', 'l'],
+    ])
+  })
+
+  test('removes no table that is another one than it had added', async () => {
+    const vfs = emptyDisk()
+    const own = writeTable(vfs, 7, [put('k', 5, '\u0001k')])
+    const other = describedTable(8, 'a', 'b')
+    writeTable(vfs, 8, [put('z', 9, '\u0001z')])
+    const removed = [{ level: 1, fileNumber: 8 }]
+    const added = [own, other].map((table) => ({ level: 1, table }))
+    writeManifest(vfs, { added }, { removed }, { lastSequence: 1001 }, { lastSequence: 1002 })
+    flip(vfs, 'MANIFEST-000001', vfs.readFile(`${DIR}/MANIFEST-000001`).length - 55)
+    expect((await Store.repair(vfs)).isRebuilt).toBe(true)
+    expect(await entries(vfs)).toEqual([
+      ['k', 'k'],
+      ['z', 'z'],
+    ])
   })
 })
 

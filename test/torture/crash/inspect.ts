@@ -9,6 +9,7 @@
  *    open.
  * 5. Opened once more, it is as it was left.
  * 6. For some: the same after a second crash, before each change that 1 to 4 make to the disk.
+ * 7. For a few: a repair finds nothing to do where the store verifies, and an opening afterwards shows the same.
  */
 import { type MemoryVfs, Store, type StoreOptions, type StoreStats } from '../../../src/index.js'
 import { expectEntries, expectValue, storeKey } from '../../support/history.js'
@@ -42,6 +43,7 @@ const AFTER_VALUE = 'here'
 const ASYNC_EVERY = 9
 const POWER_EVERY = 5
 const LEFT_EVERY = 4
+const REPAIR_EVERY = 50
 
 /** What a store should hold: the state after a write, and perhaps what was written after the crash. */
 interface Expected {
@@ -61,6 +63,7 @@ export interface Inspected {
 export async function inspect(branch: Branch, number: number, isCutOff: boolean): Promise<Inspected> {
   const { vfs } = branch
   vfs.capacityBytes = Infinity
+  const copy = number % REPAIR_EVERY === REPAIR_EVERY - 1 ? vfs.processKillClone() : undefined
   const wrecks: Wreck[] = []
   let promise: Expected | undefined
   if (isCutOff)
@@ -95,10 +98,22 @@ export async function inspect(branch: Branch, number: number, isCutOff: boolean)
     expectLeft('the next opening', vfs, branch, { write, hasAfter: true })
     openings++
   }
+  if (copy !== undefined) {
+    await expectUnrepaired(copy, branch, { write, hasAfter: false })
+    openings++
+  }
   const found = new Map<string, Expected>()
   for (const [i, wreck] of wrecks.entries()) openings += expectSecond(wreck, branch, write, number + i, found)
   crashes += wrecks.length
   return { write, crashes, openings }
+}
+
+/** Fails when a repair changes what a crash has left whole. */
+async function expectUnrepaired(vfs: MemoryVfs, branch: Branch, expected: Expected): Promise<void> {
+  if (!(await Store.verify(vfs)).ok) return
+  const { isChanged, files } = await Store.repair(vfs)
+  if (isChanged) throw new Error(`a repair has changed what verifies: ${files.map(({ name, fate }) => `${name} ${fate}`).join(', ')}`)
+  expectLeft('after a repair', vfs, branch, expected)
 }
 
 function isWrittenDurably(number: number): boolean {
