@@ -20,7 +20,7 @@ import { StoreError, systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { inspectDirectory } from '../version/directory.js'
 import { CURRENT_NAME, DESTROYED_NAME, parseFileName } from '../version/file_names.js'
-import { LOST_NAME } from '../version/lost.js'
+import { LOST_NAME, nameBeforeLost } from '../version/lost.js'
 import { closeQuietly, joinPath, parentPath, readFullySync, syncDirStep } from '../vfs/io.js'
 import { placeOf, type StoreLocation } from '../vfs/location.js'
 import { lockTask } from '../vfs/lock.js'
@@ -110,7 +110,7 @@ function deleteLost(vfs: Vfs, dir: string): void {
   if (vfs.statSync(dir)?.isDirectory !== true) return
   for (const name of vfs.readdirSync(dir)) {
     const path = joinPath(dir, name)
-    if (PUT_ASIDE.has(parseFileName(name)?.kind) && vfs.statSync(path)?.isFile === true) vfs.unlinkSync(path)
+    if (PUT_ASIDE.has(parseFileName(nameBeforeLost(name))?.kind) && vfs.statSync(path)?.isFile === true) vfs.unlinkSync(path)
   }
   removeIfEmpty(vfs, dir)
 }

@@ -24,7 +24,7 @@ import { systemClock } from '../util/clock.js'
 import { StoreError, type StoreErrorCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { parseFileName } from '../version/file_names.js'
-import { LOST_NAME, lostNames, putAside } from '../version/lost.js'
+import { LOST_NAME, lostNames, nameBeforeLost, putAside } from '../version/lost.js'
 import { Manifest } from '../version/manifest.js'
 import { STORE_ID_BYTES } from '../version/manifest_format.js'
 import { INITIAL_STATE, type ManifestContent } from '../version/manifest_reader.js'
@@ -314,14 +314,14 @@ class Repair {
   /** The greatest number of a manifest, be it one that was put aside, or one that is only named. */
   #greatestManifest(): number {
     const named = namedManifest(this.#vfs, this.#dir)
-    const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir)]
+    const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir).map(nameBeforeLost)]
     const numbers = names.map((name) => parseFileName(name)).filter((parsed) => parsed?.kind === 'manifest')
     return numbers.reduce((greatest, parsed) => Math.max(greatest, parsed!.fileNumber), named ?? 0)
   }
 
   /** Greater than every number that any file has or had, as far as is known. */
   #firstFreeNumber(): number {
-    const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir)]
+    const names = [...this.#vfs.readdirSync(this.#dir), ...lostNames(this.#vfs, this.#dir).map(nameBeforeLost)]
     const numbers = names.map((name) => parseFileName(name)).filter((parsed) => parsed?.kind === 'table' || parsed?.kind === 'log')
     const known = Math.max(this.#content?.state.nextFileNumber ?? 1, this.#remains.nextFileNumber)
     return numbers.reduce((next, parsed) => Math.max(next, parsed!.fileNumber + 1), known)

@@ -372,6 +372,31 @@ describe('the manifest of the store', () => {
   })
 })
 
+describe('what was put aside', () => {
+  test('stays when a copy of the store is repaired in its place, and goes with the store', async () => {
+    const vfs = memory()
+    const store = await Store.open(vfs, TINY)
+    await store.put('a', 1)
+    await store.flush()
+    await store.close()
+    const [table] = namesOf(vfs, '.sst')
+    const backup = vfs.readdirSync(DIR).map((name) => [name, content(vfs, name)] as const)
+    const damaged: Buffer[] = []
+    for (const offset of [3, 9, 9]) {
+      for (const [name, bytes] of backup) writeStoreFile(vfs, name, bytes)
+      flip(vfs, table!, offset)
+      damaged.push(content(vfs, table!))
+      await Store.repair(vfs)
+    }
+    // The third one is as the second one.
+    expect(vfs.readdirSync(`${DIR}/lost`).filter((name) => name.includes('.sst'))).toEqual([table, `${table}.1`])
+    expect(content(vfs, `lost/${table}`)).toEqual(damaged[0])
+    expect(content(vfs, `lost/${table}.1`)).toEqual(damaged[1])
+    await Store.destroy(vfs)
+    expect(vfs.files()).toEqual([])
+  })
+})
+
 describe('a destruction', () => {
   test('does not follow a link in place of lost', async () => {
     const root = temporaryDirectory()
