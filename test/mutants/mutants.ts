@@ -319,5 +319,15 @@ const edges: readonly Mutant[] = [
   ),
 ]
 
+const repairs: readonly Mutant[] = [
+  mutant(
+    'every repair is refused',
+    'src/maintenance/repair.ts',
+    '  expectStore(vfs, path)\n',
+    "  expectStore(vfs, path)\n  if (path !== '') throw new StoreError('ERR_FORMAT_VERSION', 'not repaired', { path })\n",
+  ),
+  mutant('a repair keeps nothing of damaged tables', 'src/maintenance/table_salvage.ts', '    this.#add(this)\n', '    void this.#add\n'),
+]
+
 /** All of them. */
-export const mutants: readonly Mutant[] = [...durability, ...recovery, ...content, ...edges]
+export const mutants: readonly Mutant[] = [...durability, ...recovery, ...content, ...edges, ...repairs]

@@ -41,6 +41,8 @@ export interface DamageCase {
   readonly quiet?: Outcome
   /** Whether what is lost without an error must be reported, as torn or skipped bytes: something is left of it. */
   readonly isReported?: boolean
+  /** Whether something cannot be read now that another time can: not to be repaired by throwing it away. */
+  readonly isUnreadable?: boolean
   /** What salvage must bring back, where it must. */
   readonly salvaged?: State
 }

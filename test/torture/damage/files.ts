@@ -33,6 +33,7 @@ function missingFiles(specimen: Specimen): DamageCase[] {
 function replacedByFolder(specimen: Specimen, file: SpecimenFile): DamageCase {
   return {
     ...caseOf(specimen, file, `a folder in place of ${file.path}`, isLive(file) ? 'error' : 'either'),
+    isUnreadable: true,
     apply: (disk) => {
       disk.unlinkSync(file.path)
       disk.mkdirSync(`${file.path}/sub`)
@@ -44,6 +45,7 @@ function replacedByFolder(specimen: Specimen, file: SpecimenFile): DamageCase {
 function unreadable(specimen: Specimen, file: SpecimenFile): DamageCase {
   return {
     ...caseOf(specimen, file, `${file.path} not readable`, isLive(file) ? 'error' : 'either'),
+    isUnreadable: true,
     apply: (disk) => {
       const vfs = new FaultVfs(disk)
       vfs.addRule({ operation: 'open', path: file.path, error: 'EACCES', times: Infinity })
@@ -131,6 +133,7 @@ function foreignFiles(specimen: Specimen): DamageCase[] {
       return {
         ...caseOf(specimen, file, `a folder ${JSON.stringify(name)}`, isLog ? 'error' : 'right'),
         kind: 'unused',
+        isUnreadable: isLog,
         apply: (disk) => {
           disk.mkdirSync(`${DIR}/${name}/sub`)
           return disk

@@ -1,11 +1,14 @@
 /**
- * Repairs a damaged store. It ends with a report, or with a typed error and nothing changed. What it leaves is held against what was
+ * Repairs a damaged store. It ends with a report, or, for a few kinds of damage, with the error that is meant for them and
+ * nothing changed. What it leaves is held against what was
  * written:
  *
  * - It verifies clean, opens, and another repair finds nothing to do.
- * - Every value was once written for its key. It is at least as new as the newest version that lies where nothing was damaged: in a table
- *   or log whose bytes are as they were. Older versions and missing keys are for what lay in damaged files alone, and then the report says
- *   that something was lost. So damage to `CURRENT`, manifests, locks and files of no use costs nothing at all.
+ * - Every value was once written for its key. It is at least as new as the newest version within reach: in a block of a table or a record
+ *   of a log whose bytes are as they were; see `homes.ts`. Older versions and missing keys are for what lay in damaged blocks and records
+ *   alone, and then the report says that something was lost. So damage to `CURRENT`, manifests, locks, filters, indexes and files of no use
+ *   costs nothing at all.
+ * - The report counts what was kept and lost of each file: no less than is within reach, and together no more than there was.
  * - Nothing is deleted that could not be used: damaged files, and what is not the store's.
  *
  * One case is different. Where opening would cut off the end of a log without an error, because nothing durable was lost, a repair does the
@@ -15,22 +18,17 @@ import { type Key, type MemoryVfs, type RepairReport, Store, StoreError, type Va
 import { modelKey } from '../../support/history.js'
 import { isSame } from '../../unit/codec/same.js'
 import type { DamageCase } from './examination.js'
-import { recordsOf } from './log_oracle.js'
+import { entryCountsOf, type Reach, reachOf } from './homes.js'
 import { DIR, type Specimen, SPECIMEN_OPTIONS, stateAfter } from './specimen.js'
 import { Violation } from './witness.js'
 
 /** How a repair ended. */
 export type RepairEnd = 'nothing to do' | 'without a loss' | 'with losses' | `refused with ${string}`
 
-/** What a repair may end with: what cannot be read now, what seems to be in use, and what is no store any more. */
-const REFUSALS: ReadonlySet<string> = new Set(['ERR_IO', 'ERR_LOCKED', 'ERR_NOT_A_STORE', 'ERR_FORMAT_VERSION'])
-
-/** A version of a key: where it lies, and what it is. */
+/** A version of a key. */
 interface Written {
   readonly sequence: number
   readonly value: Value | undefined
-  /** The file; `undefined` when a compaction has dropped it. */
-  readonly home: string | undefined
 }
 
 /** Repairs, and judges what comes of it. */
@@ -43,7 +41,7 @@ export async function examineByRepairing(damage: DamageCase): Promise<RepairEnd>
   try {
     report = await Store.repair(vfs)
   } catch (error) {
-    if (!(error instanceof StoreError) || !REFUSALS.has(error.code))
+    if (!(error instanceof StoreError) || !refusalsOf(damage, before).includes(error.code))
       throw new Violation(`repairing ended with ${String(error)}`, { cause: error })
     if (damage.demand === 'right' && damage.kind !== 'lock') throw new Violation(`this must not fail: ${error.message}`, { cause: error })
     expectUnchanged(before, contents(disk))
@@ -58,24 +56,47 @@ export async function examineByRepairing(damage: DamageCase): Promise<RepairEnd>
   }
   if ((await Store.repair(vfs)).isChanged) throw new Violation('another repair has found something to do')
   expectKept(specimen, before, disk, report)
-  const isLoss = expectValues(damage, before, vfs, report)
+  const reach = reachOf(specimen, before)
+  expectCounts(specimen, reach, report)
+  const isLoss = expectValues(damage, before, reach, vfs, report)
   const isTold = report.files.some(({ fate }) => fate === 'lost' || fate === 'salvaged')
-  if (isLoss && !isTold) throw new Violation('what was lost was not reported')
+  if (isLoss && !isTold && !reach.isLogCut) throw new Violation('what was lost was not reported')
   return isLoss ? 'with losses' : 'without a loss'
 }
 
+/** How a repair of this may end, other than with a report. No damage here makes files of a newer version, or leaves nothing of a store. */
+function refusalsOf({ specimen, isUnreadable }: DamageCase, before: ReadonlyMap<string, Buffer>): string[] {
+  const lock = specimen.files.find(({ kind }) => kind === 'lock')
+  const isLockHit = lock !== undefined && before.get(lock.path)?.equals(lock.content) !== true
+  return [...(isLockHit ? ['ERR_LOCKED'] : []), ...(isUnreadable === true ? ['ERR_IO'] : [])]
+}
+
+/** Holds what the report says of files against what is within reach of them. */
+function expectCounts(specimen: Specimen, { counts }: Reach, report: RepairReport): void {
+  const totals = entryCountsOf(specimen)
+  for (const { name, fate, entriesKept, entriesLost } of report.files) {
+    const path = `${DIR}/${name}`
+    const least = counts.get(path)
+    if (least === undefined || fate === 'unnamed' || entriesKept === undefined) continue
+    if (entriesKept < least) throw new Violation(`of ${name} ${entriesKept} entries were kept, and ${least} are within reach`)
+    const total = totals.get(path)
+    if (total === undefined) continue
+    if (entriesKept > total) throw new Violation(`of ${name} ${entriesKept} entries were kept, and it had ${total}`)
+    if (entriesLost !== undefined && entriesKept + entriesLost !== total)
+      throw new Violation(`of ${name} ${entriesKept} entries were kept and ${entriesLost} lost, and it had ${total}`)
+  }
+}
+
 /** Whether anything is not as new as it was. */
-function expectValues(damage: DamageCase, before: ReadonlyMap<string, Buffer>, vfs: Vfs, report: RepairReport): boolean {
+function expectValues(damage: DamageCase, before: ReadonlyMap<string, Buffer>, reach: Reach, vfs: Vfs, report: RepairReport): boolean {
   const { specimen } = damage
   const store: Store<Key> = Store.openSync(vfs, { ...SPECIMEN_OPTIONS, readOnly: true, keys: 'bytes' })
   const shown = new Map<string, Value>()
   for (const [key, value] of store.scan({ keys: 'bytes' })) shown.set(modelKey(key), value)
   store.closeSync()
   const isHealthy = healthOf(specimen, before)
-  const dropped = new Set(
-    report.files.filter(({ kind, fate, error }) => kind === 'log' && fate === 'lost' && error === undefined).map(({ name }) => name),
-  )
-  if (dropped.size > 0 && specimen.files.every(({ path, kind }) => kind !== 'log' || isHealthy(path)))
+  const isDropped = report.files.some(({ kind, fate, error }) => kind === 'log' && fate === 'lost' && error === undefined)
+  if (isDropped && specimen.files.every(({ path, kind }) => kind !== 'log' || isHealthy(path)))
     throw new Violation('a log was dropped, and none is damaged')
   const newest = stateAfter(specimen.changes, specimen.changes.length)
   const versions = versionsOf(specimen)
@@ -83,11 +104,10 @@ function expectValues(damage: DamageCase, before: ReadonlyMap<string, Buffer>, v
   for (const key of shown.keys()) if (!versions.has(key)) throw new Violation(`${key} was never written`)
   for (const [key, all] of versions) {
     const value = shown.get(key)
-    const least =
-      all.findLast(({ home }) => home !== undefined && isHealthy(home) && !dropped.has(home.slice(DIR.length + 1)))?.sequence ?? 0
+    const least = all.findLast(({ sequence }) => reach.has(key, sequence))?.sequence ?? 0
     const isAllowed =
       all.some((version) => version.sequence >= least && isSame(version.value, value)) || (least === 0 && value === undefined)
-    if (!isAllowed) throw new Violation(`${key} is ${String(value)}, and what is not damaged has its version ${least}`)
+    if (!isAllowed) throw new Violation(`${key} is ${String(value)}, and its version ${least} is within reach`)
     if (!isSame(value, newest.get(key))) isLoss = true
   }
   return isLoss
@@ -101,26 +121,13 @@ function healthOf({ files }: Specimen, before: ReadonlyMap<string, Buffer>): (pa
 
 /** Every version of every key, oldest first. */
 function versionsOf(specimen: Specimen): Map<string, Written[]> {
-  const homes = homesOf(specimen)
   const versions = new Map<string, Written[]>()
   for (const [i, [key, value]] of specimen.changes.entries()) {
     const all = versions.get(key) ?? []
-    all.push({ sequence: i + 1, value, home: homes.get(i + 1) })
+    all.push({ sequence: i + 1, value })
     versions.set(key, all)
   }
   return versions
-}
-
-function homesOf({ files, flushes }: Specimen): Map<number, string> {
-  const homes = new Map<number, string>()
-  const tables = files.filter(({ kind }) => kind === 'table').map(({ path }) => path)
-  if (tables.length !== flushes.length) throw new Error(`${flushes.length} flushes have left ${tables.length} tables`)
-  for (const [i, last] of flushes.entries()) for (let n = (flushes[i - 1] ?? 0) + 1; n <= last; n++) homes.set(n, tables[i]!)
-  for (const { path, kind, content } of files) {
-    if (kind !== 'log') continue
-    for (const { firstSequence, operations } of recordsOf(content)) for (let n = 0; n < operations; n++) homes.set(firstSequence + n, path)
-  }
-  return homes
 }
 
 /** Fails when something is gone that the repair could not use, or that is not the store's. */
