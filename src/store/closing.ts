@@ -35,7 +35,7 @@ export class Closing {
   finishSync(): void {
     if (this.#run.outcome !== undefined) return
     const outcome = this.#run.finishSync()
-    // Who called has the error; nobody else needs to be listening.
+    // Who called has the error. (What is made of the promise is for whoever made it to take care of.)
     this.promise.catch(() => {})
     this.#settle()
     if ('error' in outcome) throw outcome.error as Error

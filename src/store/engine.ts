@@ -324,6 +324,8 @@ export class Engine implements CommitHost {
 
   closeSync(): void {
     this.#closing ??= new Closing(this.#closeTask(), (error) => this.#failedLate(error))
+    // Who calls this has the error; nobody else needs to be listening.
+    this.#closed?.catch(() => {})
     this.#closing.finishSync()
   }
 
