@@ -9,7 +9,8 @@
  *   3. a seal is written, not synced: it claims that the edit is durable
  *   4. only now the edit counts; the caller is told, and files may go
  *
- * At a clean close, after the logs were synced, a mark is written as a seal is: not synced, since all that it says is durable already.
+ * At a clean close, after the logs were synced, a mark is written as a seal is: not synced, since all that it says is durable already. A
+ * roll-over keeps it: until there is an edit, it says what the logs must have.
  *
  * When the file has grown to a multiple of its snapshot, it is rolled over:
  *
@@ -44,9 +45,10 @@ import { currentManifestSync, prepareCurrent, switchCurrentSync } from './curren
 import { sweepDirectorySync } from './directory.js'
 import { CURRENT_TEMPORARY_NAME, manifestFileName, parseFileName } from './file_names.js'
 import { FileRegistry } from './file_registry.js'
-import { MANIFEST_HEADER_BYTES, manifestSalt, STORE_ID_BYTES, writeManifestHeader } from './manifest_format.js'
+import { manifestSalt, STORE_ID_BYTES } from './manifest_format.js'
 import { openCurrentManifest } from './manifest_opening.js'
 import { INITIAL_STATE, type ManifestContent, type ManifestState, nextState } from './manifest_reader.js'
+import { encodeSnapshot } from './manifest_snapshot.js'
 import { Version } from './version.js'
 import { encodeEdit, type VersionEdit } from './version_edit.js'
 
@@ -301,7 +303,7 @@ export class Manifest {
     this.#edits = content.edits
     this.#syncedOffset = content.syncedOffset
     this.#closedSequence = content.closedSequence
-    this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * this.#snapshot().length)
+    this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * this.#snapshot(this.#manifestNumber).length)
     if (this.#isReadOnly || (content.isSealed && content.tornBytes === 0)) return false
     yield* this.#rollOver()
     return true
@@ -329,7 +331,7 @@ export class Manifest {
     try {
       writeFullySync(file, record, 0, record.length, this.#offset)
     } catch (error) {
-      if (isDiskFull(error)) this.#isTailUnknown = true
+      if (isDiskFull(error)) this.#cutTail()
       else this.#fail(error)
       throw error
     }
@@ -359,7 +361,17 @@ export class Manifest {
       writeFullySync(this.#file!, record, 0, record.length, this.#offset)
       this.#offset += record.length
     } catch {
-      this.#isTailUnknown = true
+      this.#cutTail()
+    }
+  }
+
+  /** After a write that failed. What it has left would make the next opening write a new manifest, for which a full disk has no room. */
+  #cutTail(): void {
+    this.#isTailUnknown = true
+    try {
+      this.#file!.truncateSync(this.#offset)
+    } catch {
+      // Then the next opening does.
     }
   }
 
@@ -411,7 +423,6 @@ export class Manifest {
     this.#syncedOffset = length
     this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * length)
     this.#isTailUnknown = false
-    this.#closedSequence = undefined
     this.#edits = 1
     this.#failure = undefined
     this.#writeSeal()
@@ -458,21 +469,8 @@ export class Manifest {
     this.#fail(error)
   }
 
-  /** Header and snapshot of a manifest with this number. */
-  #snapshot(manifestNumber = this.#manifestNumber): Buffer {
-    const { logNumber, nextFileNumber, lastSequence, compactPointers } = this.#state
-    const edit = {
-      logNumber,
-      nextFileNumber,
-      lastSequence,
-      added: this.#version.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
-      removed: [],
-      compactPointers: compactPointers.flatMap((key, level) => (key === undefined ? [] : [{ level, key }])),
-    }
-    const content = encodeEdit(edit, MANIFEST_HEADER_BYTES + RECORD_HEADER_BYTES)
-    writeManifestHeader(content, manifestNumber, this.storeId)
-    sealRecord(content, MANIFEST_HEADER_BYTES, content.length, manifestNumber, MANIFEST_HEADER_BYTES, 0, manifestSalt(this.storeId))
-    return content
+  #snapshot(manifestNumber: number): Buffer {
+    return encodeSnapshot(manifestNumber, this.storeId, this.#version, this.#state, this.#closedSequence)
   }
 
   #unlink(name: string): void {
