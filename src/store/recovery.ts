@@ -187,7 +187,7 @@ function* assemble(
   recovered: Pick<ManifestRecovery, 'manifest' | 'logNumbers' | 'unnamedTables' | 'closedSequence'>,
 ): Task<Engine> {
   const { vfs, clock } = options
-  const { manifest, logNumbers, unnamedTables, closedSequence } = recovered
+  const { manifest, logNumbers, closedSequence } = recovered
   const replay = new Replay(options.memtableSize, manifest.state.logNumber)
   const report = yield* recoverLogs(
     vfs,
@@ -197,14 +197,7 @@ function* assemble(
     { salvage: options.recovery === 'salvage', closed: closedMark(path, manifest, closedSequence) },
     (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
   )
-  const warnings: string[] = []
-  if (!options.readOnly) {
-    // Where nothing could be saved there will be no table to take the place of the damaged logs, which would refuse the next opening.
-    const isNothingSaved = report.damage.length > 0 && report.records === 0
-    if (isNothingSaved) yield* manifest.append({ added: [], removed: [], logNumber: manifest.state.nextFileNumber })
-    const warn = (message: string): unknown => warnings.push(message)
-    manifest.sweepSync(yield* putNewerTablesAside(vfs, path, unnamedTables, report.lastSequence, warn))
-  }
+  const warnings = yield* tidyUp(path, options, recovered, report)
   // What was salvaged becomes a table, too: the damaged log would refuse the next opening.
   const isInDoubt = report.unsyncedLogs.length > 0 || report.damage.length > 0
   const mustFlush = !options.readOnly && (isInDoubt || report.logs.length > REPLAYED_LOGS_MAX)
@@ -244,6 +237,24 @@ function* assemble(
   // A turn later, so that a listener added right after opening hears of it.
   if (warnings.length > 0) clock.nextTurn(() => warnings.forEach((message) => engine.emit('warning', { message })))
   return engine
+}
+
+/** Saves what is not the store's, and deletes what is nobody's. Returns what to tell. */
+function* tidyUp(
+  path: string,
+  { vfs, readOnly }: ResolvedOptions,
+  { manifest, unnamedTables }: Pick<ManifestRecovery, 'manifest' | 'unnamedTables'>,
+  report: LogsRecoveryReport,
+): Task<readonly string[]> {
+  if (readOnly) return []
+  const warnings = yield* putNewerTablesAside(vfs, path, unnamedTables, report.lastSequence)
+  // Where nothing could be saved there will be no table to take the place of the damaged logs, which would refuse the next opening.
+  const isNothingSaved = report.damage.length > 0 && report.records === 0
+  if (isNothingSaved) yield* manifest.append({ added: [], removed: [], logNumber: manifest.state.nextFileNumber })
+  // Any edit tells the next file number, which leads beyond what has been put aside.
+  else if (warnings.length > 0) yield* manifest.append({ added: [], removed: [] })
+  manifest.sweepSync()
+  return warnings
 }
 
 function closedMark(path: string, manifest: Manifest, lastSequence: number | undefined): ClosedMark | undefined {

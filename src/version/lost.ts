@@ -8,7 +8,7 @@
  * A file gets a second name there, durably, and loses its first one afterwards: in a repair only when the repaired store is in force. So a
  * crash never leaves it without a name, and an opening, which deletes files that nothing refers to, finds it put aside already.
  */
-import { StoreError, systemCode } from '../util/errors.js'
+import { isShortage, StoreError, systemCode } from '../util/errors.js'
 import { step, type Task } from '../util/task.js'
 import { closeQuietly, joinPath, readFully, readFullySync, syncDirStep, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
@@ -56,7 +56,7 @@ function* giveSecondName(vfs: Vfs, from: string, first: string, onUnreadable: On
   try {
     vfs.linkSync(from, to)
   } catch (error) {
-    if (systemCode(error) === undefined || systemCode(error) === 'ENOSPC') throw error
+    if (systemCode(error) === undefined || isShortage(error)) throw error
     yield* copy(vfs, from, to, onUnreadable)
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Reading the manifest in force, and what lies in the folder beside it.
  *
- * Invariant: the next file number is greater than every number in the folder, in `lost/` and in the manifest, so no name is used twice.
+ * Invariant: the next file number is greater than every number in the folder and in the manifest, so no name is used twice. For what is in
+ * `lost/`, whoever put it there has seen to it that the manifest leads beyond it.
  */
 import { tableFileName } from '../sstable/format.js'
 import { corruption, StoreError, systemCode } from '../util/errors.js'
@@ -10,8 +11,7 @@ import { closeQuietly, joinPath } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import { currentManifestSync } from './current_file.js'
 import { listNumberedFiles, type NumberedFiles } from './directory.js'
-import { CURRENT_NAME, manifestFileName, parseFileName } from './file_names.js'
-import { lostNames } from './lost.js'
+import { CURRENT_NAME, manifestFileName } from './file_names.js'
 import { type ManifestContent, readManifest } from './manifest_reader.js'
 
 /** A manifest that was read. */
@@ -43,10 +43,6 @@ export function* openCurrentManifest(vfs: Vfs, dir: string, isReadOnly: boolean)
     }
     let greatest = present.logs.at(-1) ?? 0
     for (const table of present.tables) if (table > greatest) greatest = table
-    for (const name of lostNames(vfs, dir)) {
-      const parsed = parseFileName(name)
-      if (parsed !== undefined && parsed.kind !== 'manifest' && parsed.fileNumber > greatest) greatest = parsed.fileNumber
-    }
     return { file, manifestNumber, content, present, nextFileNumber: Math.max(content.state.nextFileNumber, greatest + 1) }
   } catch (error) {
     closeQuietly(file)

@@ -6,57 +6,49 @@
  * nothing names may be the only copy of what it holds. It tells by its greatest sequence. A table whose footer or properties cannot be read
  * was never finished, since those are written last.
  *
- * Invariant: opening deletes no table that can be read and that holds a sequence beyond what was recovered.
+ * Invariants
+ * 1. Opening deletes no table that holds a sequence beyond what was recovered, nor one of which that cannot be told.
+ * 2. A table that was put aside loses its first name only when the manifest leads beyond its number, durably.
  */
 import { tableFileName } from '../sstable/format.js'
 import { readTableMetaSync } from '../sstable/table_tail.js'
-import { StoreError } from '../util/errors.js'
+import { isShortage, StoreError } from '../util/errors.js'
 import type { Task } from '../util/task.js'
 import { closeQuietly, joinPath } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { LOST_NAME, putAside } from './lost.js'
 
 /**
- * Gives those of the tables `unnamed` a second name in `lost/` that hold a sequence above `lastSequence`, the last one recovered.
+ * Gives those of the tables `unnamed` a second name in `lost/` that hold a sequence above `lastSequence`, the last one recovered, or whose
+ * end cannot be read.
  *
- * @param warn told of each of them
- * @returns those that cannot be put aside or read now: they have to stay.
+ * @returns what to tell of each of them. They still have their first names, too.
+ * @throws StoreError when one of them cannot be put aside now
  */
-export function* putNewerTablesAside(
-  vfs: Vfs,
-  dir: string,
-  unnamed: readonly number[],
-  lastSequence: number,
-  warn: (message: string) => void,
-): Task<ReadonlySet<number>> {
-  const newer = new Map<string, number>()
-  const staying = new Set<number>()
-  const stay = (fileNumber: number, error: unknown): void => {
-    staying.add(fileNumber)
-    warn(`${joinPath(dir, tableFileName(fileNumber))}, which the manifest does not name, stays where it is: ${String(error)}`)
-  }
+export function* putNewerTablesAside(vfs: Vfs, dir: string, unnamed: readonly number[], lastSequence: number): Task<readonly string[]> {
+  const names: string[] = []
+  const warnings: string[] = []
+  const inCopy = 'close the store, and in a copy of it move the file back, delete the MANIFEST file and call Store.repair'
+  const back = `To bring it back, ${inCopy} (which may hide writes made since)`
   for (const fileNumber of unnamed) {
+    const path = joinPath(dir, tableFileName(fileNumber))
     try {
-      const largest = largestSequence(vfs, joinPath(dir, tableFileName(fileNumber)), fileNumber)
-      if (largest > lastSequence) newer.set(tableFileName(fileNumber), largest)
+      const largest = largestSequence(vfs, path, fileNumber)
+      if (largest <= lastSequence) continue
+      const what = `${path} holds writes up to number ${largest}, beyond ${lastSequence}, with which the store ends`
+      warnings.push(`${what}: the manifest does not name it, and logs do not hold them. So it was moved to ${LOST_NAME}/. ${back}`)
     } catch (error) {
-      stay(fileNumber, error)
+      // What passes is waited for: then it can be read.
+      if (isShortage(error)) throw error
+      const what = `${path}, which the manifest does not name, may hold writes that the store lacks`
+      warnings.push(`${what}: its end could not be read (${String(error)}). So it was moved to ${LOST_NAME}/. ${back}`)
     }
+    names.push(tableFileName(fileNumber))
   }
-  try {
-    yield* putAside(vfs, dir, [...newer.keys()], (error) => {
-      throw error
-    })
-  } catch (error) {
-    for (const fileNumber of unnamed) if (newer.has(tableFileName(fileNumber))) stay(fileNumber, error)
-    return staying
-  }
-  for (const [name, largest] of newer) {
-    const what = `${joinPath(dir, name)} holds writes up to number ${largest}, beyond ${lastSequence}, with which the store ends`
-    const why = `the manifest does not name it, and logs do not hold them. So it was moved to ${LOST_NAME}/`
-    warn(`${what}: ${why}. To bring them back, close the store, move the file back, delete the MANIFEST file and call Store.repair`)
-  }
-  return staying
+  yield* putAside(vfs, dir, names, (error) => {
+    throw error
+  })
+  return warnings
 }
 
 /** The greatest sequence in a table; 0 when it was never finished. */

@@ -2,7 +2,7 @@
  * What an opening must neither lose unseen nor delete: tables newer than a manifest that lost its end, and the end of a log after a clean
  * close. Each test is the smallest case.
  */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { FaultVfs, memory, type MemoryVfs, Store, type StoreOptions } from '../../src/index.js'
 import { DIR, entriesOf, failure, openStore, rejection, TINY } from '../support/stores.js'
 
@@ -64,9 +64,7 @@ test.each(['at the end of a record', 'inside of a record'])('a manifest cut %s d
   expect(await warningsOf(again)).toEqual([])
   await again.close()
 
-  // As the warning says.
-  disk.renameSync(`${DIR}/lost/${name}`, table)
-  disk.unlinkSync(fileOf(disk, /MANIFEST/))
+  bringBack(disk)
   await Store.repair(disk)
   const repaired = await openStore(disk)
   expect(entriesOf(repaired)).toEqual([
@@ -77,38 +75,100 @@ test.each(['at the end of a record', 'inside of a record'])('a manifest cut %s d
   await repaired.close()
 })
 
-test('a number that a table in lost/ has is not taken again', async () => {
-  const { disk, manifest, table, manifestBytes } = await twoTables()
+/** As the warning says, up to the repair. */
+function bringBack(disk: MemoryVfs): void {
+  for (const path of disk.files().filter((each) => each.includes('/lost/'))) disk.renameSync(path, path.replace('/lost', ''))
+  for (const path of disk.files().filter((each) => each.includes('MANIFEST'))) disk.unlinkSync(path)
+}
+
+/**
+ * A disk with a store that has lost the end of its manifest, and a table with 40 writes that only it named. With `isLogKept` the log of the
+ * writes before is still needed.
+ */
+async function unnamedTable(isLogKept: boolean): Promise<{ disk: MemoryVfs; table: string }> {
+  const disk = memory()
+  const store = await openStore(disk)
+  for (let i = 0; i < 20; i++) await store.put(`k${i}`, 'old')
+  if (!isLogKept) await store.flush()
+  await store.close()
+  const left = disk.processKillClone()
+  const before = new Set(disk.files())
+  const later = await openStore(disk)
+  for (let i = 0; i < 40; i++) await later.put(`k${i % 20}`, 'unnamed')
+  await later.flush()
+  const table = disk.files().find((path) => path.endsWith('.sst') && !before.has(path))!
+  left.writeFile(table, disk.readFile(table))
+  await later.close()
+  return { disk: left, table }
+}
+
+test.each([true, false])('a table whose end cannot be read now is put aside unread (with logs: %s)', async (isLogKept) => {
+  const { disk, table } = await unnamedTable(isLogKept)
   const content = disk.readFile(table)
-  cut(disk, manifest, manifestBytes)
-  const whole = disk.readFile(manifest)
-  const first = await openStore(disk)
-  await first.close()
-  disk.writeFile(manifest, whole)
-  const used = new Set<string | undefined>()
-  disk.onMutation = (_, _kind, path) => used.add(/(\d+)\.(log|sst)$/.exec(path)?.[1])
-  const second = await openStore(disk)
-  for (let i = 0; i < 3; i++) {
-    await second.put('c', i)
-    await second.flush()
-  }
-  await second.close()
-  expect(used.size).toBeGreaterThan(3)
-  expect(used).not.toContain(/(\d+)\.sst$/.exec(table)![1])
+  const vfs = new FaultVfs(disk)
+  vfs.addRule({ operation: 'read', path: table, error: 'EIO', times: Infinity })
+  const store = await openStore(vfs)
+  expect(await warningsOf(store)).toEqual([expect.stringMatching(/could not be read.*moved to lost/)])
+  await store.put('k0', 'new')
+  await store.close()
+  expect(disk.files()).not.toContain(table)
   expect(disk.readFile(table.replace(DIR, `${DIR}/lost`)).equals(content)).toBe(true)
+  // Nothing that a repair could take up by itself, and hide the new one.
+  expect(await Store.repair(disk)).toMatchObject({ isChanged: false })
 })
 
-test('a table that cannot be put aside stays where it is', async () => {
-  const { disk, manifest, table, manifestBytes } = await twoTables()
-  cut(disk, manifest, manifestBytes)
+test.each([
+  { operation: 'mkdir', error: 'EMFILE', code: 'ERR_IO' },
+  { operation: 'mkdir', error: 'ENOSPC', code: 'ERR_DISK_FULL' },
+  { operation: 'mkdir', error: 'EIO', code: 'ERR_IO' },
+  { operation: 'link', error: 'EMFILE', code: 'ERR_IO' },
+  { operation: 'link', error: 'ENOSPC', code: 'ERR_DISK_FULL' },
+  { operation: 'open', error: 'EMFILE', code: 'ERR_IO' },
+  { operation: 'syncDir', error: 'EIO', code: 'ERR_IO' },
+] as const)('a table that cannot be put aside now keeps the store closed: %o', async ({ operation, error, code }) => {
+  const { disk, table } = await unnamedTable(true)
   const vfs = new FaultVfs(disk)
-  vfs.addRule({ operation: 'link', path: table, error: 'ENOSPC' })
-  const store = await openStore(vfs)
-  expect(await warningsOf(store)).toEqual([expect.stringContaining('stays where it is')])
+  vfs.addRule({ operation, path: operation === 'mkdir' || operation === 'syncDir' ? /lost$/ : table, error, times: 2 })
+  expect(await rejection(Store.open(vfs, TINY))).toMatchObject({ code })
+  expect(failure(() => Store.openSync(vfs, TINY))).toMatchObject({ code })
   expect(disk.files()).toContain(table)
+  const store = await openStore(disk)
+  expect(await warningsOf(store)).toEqual([expect.stringContaining('moved to lost')])
   await store.close()
-  await (await openStore(disk)).close()
   expect(disk.files()).toContain(table.replace(DIR, `${DIR}/lost`))
+})
+
+test('lost/ is not looked at, and its numbers are not taken again', async () => {
+  const { disk, table } = await unnamedTable(true)
+  const vfs = new FaultVfs(disk)
+  await (await openStore(vfs)).close()
+  vfs.addRule({ operation: 'readdir', path: /lost$/, error: 'EACCES', times: Infinity })
+  vfs.addRule({ operation: 'stat', path: /lost/, error: 'EACCES', times: Infinity })
+  Store.openSync(vfs, { ...TINY, readOnly: true }).closeSync()
+  const used = new Set<string | undefined>()
+  disk.onMutation = (_, _kind, path) => used.add(/(\d+)\.(log|sst)$/.exec(path)?.[1])
+  const store = await openStore(vfs)
+  for (let i = 0; i < 3; i++) {
+    await store.put('c', i)
+    await store.flush()
+  }
+  await store.close()
+  expect(used.size).toBeGreaterThan(3)
+  expect(used).not.toContain(/(\d+)\.sst$/.exec(table)![1])
+})
+
+test('a table in lost/ makes room for no other one', async () => {
+  const { disk, table } = await unnamedTable(true)
+  const older = disk.processKillClone()
+  const lost = table.replace(DIR, `${DIR}/lost`)
+  const earlier = disk.readFile(table).fill(1, 0, 30)
+  older.mkdirSync(`${DIR}/lost`)
+  older.writeFile(lost, earlier)
+  await (await openStore(older)).close()
+  expect(older.readFile(lost).equals(earlier)).toBe(true)
+  expect(older.readFile(`${lost}.1`).equals(disk.readFile(table))).toBe(true)
+  await Store.destroy(older)
+  expect(older.files()).toEqual([])
 })
 
 test('a crash between a table and the edit that names it leaves nothing in lost/', async () => {
@@ -248,4 +308,47 @@ test('a mark that cannot be written at a close is left out', async () => {
   const again = await openStore(disk)
   expect(entriesOf(again)).toEqual([['a', 1]])
   await again.close()
+})
+
+test('a mark that finds room for half of it does not keep the store from being opened', async () => {
+  const { disk } = await closedStore({}, false)
+  const store = await openStore(disk)
+  await store.put('d', 1, { sync: true })
+  const manifest = fileOf(disk, /MANIFEST/)
+  const before = disk.readFile(manifest)
+  disk.capacityBytes = disk.usedBytes + 45
+  await store.close()
+  expect(disk.readFile(manifest).equals(before)).toBe(true)
+})
+
+test('a torn end of the manifest does not hide that a log is gone', async () => {
+  const { disk, log } = await closedStore({}, false)
+  disk.unlinkSync(log)
+  const manifest = fileOf(disk, /MANIFEST/)
+  disk.writeFile(manifest, Buffer.concat([disk.readFile(manifest), Buffer.alloc(20, 7)]))
+  for (let i = 0; i < 3; i++) {
+    expect(await rejection(Store.open(disk, TINY))).toMatchObject({ code: 'ERR_CORRUPTION' })
+    expect((await Store.verify(disk)).ok).toBe(false)
+  }
+  // The new manifest was synced with the mark in it.
+  expect(await rejection(Store.open(disk.crashClone({ unsyncedPercent: 0, seed: 1 }), TINY))).toMatchObject({ code: 'ERR_CORRUPTION' })
+  const salvaged = await openStore(disk, { ...TINY, recovery: 'salvage' })
+  expect(salvaged.stats().recovery).toMatchObject({ missingWrites: 3 })
+  await salvaged.close()
+  await (await openStore(disk)).close()
+})
+
+test('a close that fails on the spot leaves no rejection unhandled', async () => {
+  const vfs = new FaultVfs(memory())
+  const store = await Store.open(vfs, TINY)
+  await store.put('a', 1)
+  vfs.addRule({ operation: 'sync', path: /\.log$/, times: Infinity })
+  const unhandled: unknown[] = []
+  const onUnhandled = (error: unknown): unknown => unhandled.push(error)
+  process.on('unhandledRejection', onUnhandled)
+  onTestFinished(() => void process.off('unhandledRejection', onUnhandled))
+  void store.close()
+  expect(failure(() => store.closeSync())).toMatchObject({ code: expect.stringMatching(/ERR_(IO|BACKGROUND)/) })
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  expect(unhandled).toEqual([])
 })
