@@ -134,6 +134,7 @@ class Repair {
     else for (const { level, table } of this.#tables) this.#levels[level]!.push(table)
     const version = Version.of(this.#levels)
     const lastSequence = this.#levels.flat().reduce((greatest, table) => Math.max(greatest, table.largestSequence), this.#lastSequence())
+    this.#keepObsolete(report)
     for (const { name, kind, state } of report.files) if (kind === 'manifest') this.#takeManifest(name, state, problems)
     yield* putAside(this.#vfs, this.#dir, this.#damaged, (error) => expectDamage(error, this.#skipUnreadable))
     yield* step(syncDirStep(this.#vfs, this.#dir))
@@ -159,6 +160,20 @@ class Repair {
     this.#tell(name, 'manifest', isDoubted ? (isUsed ? 'salvaged' : 'lost') : 'kept', undefined, undefined, problem)
   }
 
+  /**
+   * Where anything of the store could not be read, obsolete tables and logs go to `lost/`, too: one that a crash has left may be the only
+   * readable copy of what was lost.
+   */
+  #keepObsolete(report: VerifyReport): void {
+    if (!this.#files.some(({ fate }) => fate === 'salvaged' || fate === 'lost')) return
+    const told = new Set(this.#files.map(({ name }) => name))
+    for (const { name, kind, state, error } of report.files) {
+      if ((kind !== 'table' && kind !== 'log') || state === 'missing' || told.has(name)) continue
+      this.#damaged.push(name)
+      this.#tell(name, kind, 'unnamed', undefined, undefined, error)
+    }
+  }
+
   /** Keeps a table, or what can be read of it. */
   *#takeTable(file: VerifiedFile): Task<void> {
     const { name, kind, state, error } = file
@@ -166,7 +181,7 @@ class Repair {
     const [level, stated] = this.#statedPlace(fileNumber)
     const isWanted = this.#content === undefined ? !this.#remains.removedTables.has(fileNumber) : stated !== undefined
     if (!isWanted) {
-      // The manifest that does not name it may be the wrong one, so only what an edit has removed goes for good.
+      // The manifest that does not name it may be the wrong one, so only what an edit has removed goes for good: see `#keepObsolete`.
       if (state === 'missing' || this.#remains.removedTables.has(fileNumber)) return
       this.#damaged.push(name)
       return this.#tell(name, kind, 'unnamed', undefined, undefined, error)

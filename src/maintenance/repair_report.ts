@@ -12,7 +12,7 @@ import type { VerifiedFileKind, VerifyProblem } from './verify_report.js'
  * | `merged` | whole; what it held is in new tables |
  * | `salvaged` | damaged: what could be read of it is in a new table, the file itself in `lost/` |
  * | `lost` | nothing of it is in the repaired store: it is damaged or missing, or a log behind records that a crash took; if it is there, it is in `lost/` |
- * | `unnamed` | a table that is no part of the store as its manifest has it, in `lost/` |
+ * | `unnamed` | a table or log that is no part of the store as its manifest has it, in `lost/` |
  */
 export type RepairedFileFate = 'kept' | 'merged' | 'salvaged' | 'lost' | 'unnamed'
 

@@ -372,6 +372,54 @@ describe('the manifest of the store', () => {
   })
 })
 
+describe('what a crash has left of no use', () => {
+  /** The disk just before the first file with this name is deleted. */
+  async function wreckAtUnlink(suffix: string, work: (store: Store) => Promise<void>): Promise<MemoryVfs> {
+    const vfs = memory()
+    const store = await Store.open(vfs, LOGGING)
+    let wreck: MemoryVfs | undefined
+    vfs.onMutation = (_, kind, path) => {
+      if (kind === 'unlink' && path.endsWith(suffix)) wreck ??= vfs.processKillClone()
+    }
+    await work(store)
+    await store.close()
+    return wreck!
+  }
+
+  async function expectObsoleteKept(vfs: MemoryVfs, live: string): Promise<void> {
+    writeStoreFile(vfs, live, Buffer.alloc(content(vfs, live).length))
+    const obsolete = (await Store.verify(vfs)).files.filter(({ state }) => state === 'orphaned').map(({ name }) => name)
+    expect(obsolete.length).toBeGreaterThan(0)
+    const before = obsolete.map((name) => content(vfs, name))
+    const { files } = await Store.repair(vfs)
+    expect(files.find(({ name }) => name === live)).toMatchObject({ fate: 'lost' })
+    for (const [i, name] of obsolete.entries()) {
+      expect(files.find((file) => file.name === name)).toMatchObject({ fate: 'unnamed' })
+      expect(content(vfs, `lost/${name}`)).toEqual(before[i])
+    }
+  }
+
+  test('is kept when the table is damaged that a flush has made of a log', async () => {
+    const vfs = await wreckAtUnlink('.log', async (store) => {
+      for (let i = 0; i < 20; i++) await store.put(`key ${i}`, i)
+      await store.flush()
+    })
+    await expectObsoleteKept(vfs, namesOf(vfs, '.sst')[0]!)
+  })
+
+  test('is kept when the table is damaged that a compaction has made', async () => {
+    const vfs = await wreckAtUnlink('.sst', async (store) => {
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 20; i++) await store.put(`key ${i}`, round)
+        await store.flush()
+      }
+      await store.compact()
+    })
+    const { files } = await Store.verify(vfs)
+    await expectObsoleteKept(vfs, files.find(({ kind, state }) => kind === 'table' && state === 'ok')!.name)
+  })
+})
+
 describe('what was put aside', () => {
   test('stays when a copy of the store is repaired in its place, and goes with the store', async () => {
     const vfs = memory()
