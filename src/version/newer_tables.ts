@@ -28,8 +28,7 @@ import { LOST_NAME, putAside } from './lost.js'
 export function* putNewerTablesAside(vfs: Vfs, dir: string, unnamed: readonly number[], lastSequence: number): Task<readonly string[]> {
   const names: string[] = []
   const warnings: string[] = []
-  const inCopy = 'close the store, and in a copy of it move the file back, delete the MANIFEST file and call Store.repair'
-  const back = `To bring it back, ${inCopy} (which may hide writes made since)`
+  const back = 'To see what it holds, copy it into an empty folder, call Store.repair on that folder, and open it as a store of its own'
   for (const fileNumber of unnamed) {
     const path = joinPath(dir, tableFileName(fileNumber))
     try {
