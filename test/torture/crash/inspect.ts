@@ -15,7 +15,7 @@ import { type MemoryVfs, Store, StoreError, type StoreOptions, type StoreStats }
 import { expectEntries, expectValue, storeKey } from '../../support/history.js'
 import { TINY } from '../../support/options.js'
 import { fingerprint } from './fingerprint.js'
-import { expectTidy } from './tidiness.js'
+import { expectTidy, putAsideBefore } from './tidiness.js'
 import type { Subject } from './subject.js'
 import { tornBytesOf } from './torn_bytes.js'
 
@@ -69,6 +69,7 @@ export async function inspect(branch: Branch, number: number, isCutOff: boolean)
   if (isCutOff)
     vfs.onMutation = (index, kind, path) => wrecks.push({ disk: vfs.processKillClone(), what: `${index} (${kind} ${path})`, promise })
   const isSync = isWrittenDurably(number)
+  const aside = putAsideBefore(vfs)
   const store = await open(vfs, number)
   const write = expectPrefix(store, branch)
   if (number % ASYNC_EVERY !== 0) expectTornBytes(store.stats(), branch)
@@ -93,7 +94,7 @@ export async function inspect(branch: Branch, number: number, isCutOff: boolean)
   if (number % 2 === 0) store.closeSync()
   else await store.close()
   vfs.onMutation = undefined
-  expectTidy(vfs, branch.subject.history.operationsAt(write))
+  expectTidy(vfs, branch.subject.history.operationsAt(write), aside)
   if (number % LEFT_EVERY === 0) {
     expectLeft('the next opening', vfs, branch, { write, hasAfter: true })
     openings++
@@ -165,6 +166,7 @@ function expectSecond({ disk, what, promise }: Wreck, branch: Branch, write: num
 
 /** Opens and closes the store. Fails unless it is in a state up to `most`, in that one perhaps with what was written after. */
 function openedAgain(vfs: MemoryVfs, { subject }: Branch, most: number): Expected {
+  const aside = putAsideBefore(vfs)
   const store = Store.openSync(vfs, optionsOf(0))
   const { history } = subject
   const { sequence } = store.stats()
@@ -173,7 +175,7 @@ function openedAgain(vfs: MemoryVfs, { subject }: Branch, most: number): Expecte
   if (write === undefined || write > most) throw new Error(`sequence ${sequence} is state ${write}, expected at most ${most}`)
   expectState(store, subject, { write, hasAfter })
   store.closeSync()
-  expectTidy(vfs, history.operationsAt(write))
+  expectTidy(vfs, history.operationsAt(write), aside)
   return { write, hasAfter }
 }
 
