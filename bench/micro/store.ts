@@ -46,6 +46,11 @@ bench
     for (const entry of inTable.scan()) count += entry.length
     return count
   })
+  .add('for await, 25,000 entries', async () => {
+    let count = 0
+    for await (const entry of inTable.scan()) count += entry.length
+    return count
+  })
 await bench.run()
 for (const { name, result } of bench.tasks) {
   if (result.state === 'completed') publish('store', name, result.latency.min * 1e6, result.latency.p50 * 1e6)

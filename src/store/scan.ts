@@ -238,7 +238,9 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
 
   /** The next item, or `undefined` at the end. */
   next(): Promise<T | undefined> {
-    return this.#inOrder(() => this.#nextAsync())
+    if (this.#pending !== undefined) return this.#inOrder(() => this.#nextAsync())
+    const item = this.#soon()
+    return item instanceof Promise ? this.#inOrder(() => item) : Promise.resolve(item)
   }
 
   /** As `next`, on the spot. */
@@ -263,7 +265,8 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
     return this.#inOrder(async () => {
       const items: T[] = []
       while (items.length < size) {
-        const item = await this.#nextAsync()
+        let item = this.#soon()
+        if (item instanceof Promise) item = await item
         if (item === undefined) break
         items.push(item)
       }
@@ -275,8 +278,12 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
   toArray(): Promise<T[]> {
     return this.#inOrder(async () => {
       const items: T[] = []
-      for (let item = await this.#nextAsync(); item !== undefined; item = await this.#nextAsync()) items.push(item)
-      return items
+      for (;;) {
+        let item = this.#soon()
+        if (item instanceof Promise) item = await item
+        if (item === undefined) return items
+        items.push(item)
+      }
     })
   }
 
@@ -308,10 +315,7 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
   /** Synchronous iteration. Hot: guarded by `bench/micro/store.ts`. */
   [Symbol.iterator](): Iterator<T, undefined> {
     return {
-      next: (): IteratorResult<T, undefined> => {
-        const item = this.nextSync()
-        return item === undefined ? { done: true, value: undefined } : { done: false, value: item }
-      },
+      next: (): IteratorResult<T, undefined> => iteratorResult(this.nextSync()),
       return: (): IteratorResult<T, undefined> => {
         this.closeSync()
         return { done: true, value: undefined }
@@ -319,12 +323,13 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
     }
   }
 
-  /** Asynchronous iteration. */
+  /** Asynchronous iteration. Hot: one promise an item, as long as no item has to be waited for; guarded by `bench/micro/store.ts`. */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     return {
-      next: async (): Promise<IteratorResult<T, undefined>> => {
-        const item = await this.next()
-        return item === undefined ? { done: true, value: undefined } : { done: false, value: item }
+      next: (): Promise<IteratorResult<T, undefined>> => {
+        if (this.#pending !== undefined) return this.next().then(iteratorResult)
+        const item = this.#soon()
+        return item instanceof Promise ? this.#inOrder(() => item).then(iteratorResult) : Promise.resolve(iteratorResult(item))
       },
       return: async (): Promise<IteratorResult<T, undefined>> => {
         await this.close()
@@ -355,12 +360,30 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
     this.#state.release()
   }
 
-  async #nextAsync(): Promise<T | undefined> {
+  /** The next item, or a promise of it where something has to be waited for, or has failed. Nothing else may be under way. */
+  #soon(): T | undefined | Promise<T | undefined> {
+    const state = this.#state
+    if (!state.isOpen) return this.#nextAsync()
+    if (state.turn.spend()) return this.#nextAsync(true)
+    try {
+      const status = state.step(state.gate.mayBlock())
+      if (status === MOVED) return this.#item()
+      if (status === NEEDS_IO) return this.#nextAsync()
+    } catch (error) {
+      state.release()
+      return Promise.reject(error)
+    }
+    this.#finish()
+    return undefined
+  }
+
+  async #nextAsync(isSpent = false): Promise<T | undefined> {
     const state = this.#state
     if (!state.isOpen && state.ending === undefined) return this.#isEnded ? undefined : this.#refuse()
     try {
       for (;;) {
-        if (state.turn.spend()) await state.turn.later(undefined)
+        if (isSpent || state.turn.spend()) await state.turn.later(undefined)
+        isSpent = false
         const status = state.step(state.gate.mayBlock())
         if (status === MOVED) return this.#item()
         if (status === EXHAUSTED) break
@@ -387,4 +410,8 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
   #refuse(): never {
     throw new StoreError('ERR_NOT_OPEN', 'this scan is closed: begin a new one')
   }
+}
+
+function iteratorResult<T>(item: T | undefined): IteratorResult<T, undefined> {
+  return item === undefined ? { done: true, value: undefined } : { done: false, value: item }
 }

@@ -7,7 +7,7 @@ import { IS_LONG, testSeed } from '../support/seed.js'
 import { CLOSE, sweepWorkload, WORKLOADS } from './crash_points.js'
 import { Counts } from './discipline.js'
 
-const CLOSENESS = IS_LONG ? CLOSE : { stride: 9, powerLosses: 1, secondEvery: 50 }
+const CLOSENESS = IS_LONG ? CLOSE : { stride: 13, powerLosses: 1, secondEvery: 50 }
 
 describe('a crash before any change to the disk leaves a state that keeps every promise', () => {
   test.each(WORKLOADS)('$name', async (workload) => {
