@@ -1,19 +1,14 @@
 /** classic-level (LevelDB), with its defaults: snappy, 4 MB write buffer, bloom filter. */
-import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion, type Visit } from './engine.js'
+import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion } from './engine.js'
+import { deletes, type Entry, type EntryIterator, type Operation, puts, visitAll } from './level_batches.js'
 
-type Entry = [key: string, value: Buffer]
-
-interface LevelIterator extends AsyncIterable<Entry> {
-  nextv(size: number): Promise<Entry[]>
+interface LevelIterator extends EntryIterator {
   all(): Promise<Entry[]>
-  close(): Promise<void>
 }
 
 interface WriteOptions {
   readonly sync: boolean
 }
-
-type Operation = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string }
 
 interface Level {
   open(): Promise<void>
@@ -31,16 +26,6 @@ interface ClassicLevel {
   readonly ClassicLevel: new (dir: string, options: Record<string, unknown>) => Level
 }
 
-async function scan(level: Level, visit: Visit, isReverse: boolean): Promise<void> {
-  const iterator = level.iterator({ highWaterMarkBytes: 256 * 1024, reverse: isReverse })
-  for (;;) {
-    const entries = await iterator.nextv(1000)
-    if (entries.length === 0) break
-    for (const [key, value] of entries) visit(key, value)
-  }
-  await iterator.close()
-}
-
 async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: OpenOptions): Promise<OpenEngine> {
   const { ClassicLevel } = loadPeer('classic-level') as ClassicLevel
   const cacheSize = lowMemory ? 1024 * 1024 : cacheBytes
@@ -49,20 +34,12 @@ async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: O
   await level.open()
   return {
     put: (key, value) => level.put(key, value, options),
-    putBatch: (entries) =>
-      level.batch(
-        entries.map(([key, value]): Operation => ({ type: 'put', key, value })),
-        options,
-      ),
-    deleteBatch: (keys) =>
-      level.batch(
-        keys.map((key): Operation => ({ type: 'del', key })),
-        options,
-      ),
+    putBatch: (entries) => level.batch(puts(entries), options),
+    deleteBatch: (keys) => level.batch(deletes(keys), options),
     get: (key) => level.get(key),
     getSync: (key) => level.getSync(key),
     getMany: (keys) => level.getMany(keys),
-    scan: (visit, isReverse) => scan(level, visit, isReverse),
+    scan: (visit, isReverse) => visitAll(level.iterator({ highWaterMarkBytes: 256 * 1024, reverse: isReverse }), visit),
     iterate: async (visit) => {
       for await (const [key, value] of level.iterator({})) visit(key, value)
     },

@@ -1,14 +1,6 @@
 /** RocksDB 9 through @nxtedition/rocksdb, with its defaults: zstd, 64 MB write buffer, bloom filter. It knows no compaction by hand. */
-import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion, type Visit } from './engine.js'
-
-type Entry = [key: string, value: Buffer]
-
-interface RocksIterator extends AsyncIterable<Entry> {
-  nextv(size: number): Promise<Entry[]>
-  close(): Promise<void>
-}
-
-type Operation = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string }
+import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion } from './engine.js'
+import { deletes, type EntryIterator, type Operation, puts, visitAll } from './level_batches.js'
 
 interface Rocks {
   open(): Promise<void>
@@ -17,20 +9,11 @@ interface Rocks {
   get(key: string): Promise<Found>
   getMany(keys: readonly string[]): Promise<Found[]>
   batch(operations: readonly Operation[], options: { readonly sync: boolean }): Promise<void>
-  iterator(options: { highWaterMarkBytes?: number; reverse?: boolean; gte?: string; lt?: string }): RocksIterator
+  iterator(options: { highWaterMarkBytes?: number; reverse?: boolean; gte?: string; lt?: string }): EntryIterator
 }
 
 interface RocksModule {
   readonly RocksLevel: new (dir: string, options: Record<string, unknown>) => Rocks
-}
-
-async function visitAll(iterator: RocksIterator, size: number, visit: Visit): Promise<void> {
-  for (;;) {
-    const entries = await iterator.nextv(size)
-    for (const [key, value] of entries) visit(key, value)
-    if (entries.length === 0) break
-  }
-  await iterator.close()
 }
 
 async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: OpenOptions): Promise<OpenEngine> {
@@ -42,26 +25,18 @@ async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: O
   return {
     // Its put drops the option; a batch of one honours it.
     put: options.sync ? (key, value) => database.batch([{ type: 'put', key, value }], options) : (key, value) => database.put(key, value),
-    putBatch: (entries) =>
-      database.batch(
-        entries.map(([key, value]): Operation => ({ type: 'put', key, value })),
-        options,
-      ),
-    deleteBatch: (keys) =>
-      database.batch(
-        keys.map((key): Operation => ({ type: 'del', key })),
-        options,
-      ),
+    putBatch: (entries) => database.batch(puts(entries), options),
+    deleteBatch: (keys) => database.batch(deletes(keys), options),
     get: (key) => database.get(key).catch(undefinedWhenAbsent),
     getSync: () => {
       throw new Error('it has no synchronous read')
     },
     getMany: (keys) => database.getMany(keys),
-    scan: (visit, isReverse) => visitAll(database.iterator({ highWaterMarkBytes: 256 * 1024, reverse: isReverse }), 1000, visit),
+    scan: (visit, isReverse) => visitAll(database.iterator({ highWaterMarkBytes: 256 * 1024, reverse: isReverse }), visit),
     iterate: async (visit) => {
       for await (const [key, value] of database.iterator({})) visit(key, value)
     },
-    scanPrefix: (prefix, visit) => visitAll(database.iterator({ gte: prefix, lt: `${prefix}\u{10ffff}` }), 1000, visit),
+    scanPrefix: (prefix, visit) => visitAll(database.iterator({ gte: prefix, lt: `${prefix}\u{10ffff}` }), visit),
     compact: () => undefined,
     close: () => database.close(),
   }

@@ -1,9 +1,8 @@
 /** RocksDB 6 through `rocksdb`, which has callbacks and no longer changes: snappy, 4 MB write buffer. */
 import { type Engine, type Found, loadPeer, type OpenEngine, type OpenOptions, peerVersion, type Visit } from './engine.js'
+import { deletes, type Operation, puts } from './level_batches.js'
 
 type Callback<T = void> = (error: Error | null, result: T) => void
-type Operation = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string }
-
 interface IteratorOptions {
   readonly keyAsBuffer: false
   readonly reverse?: boolean
@@ -72,22 +71,8 @@ async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: O
   }
   return {
     put: (key, value) => promised<void>((done) => database.put(key, value, options, done)),
-    putBatch: (entries) =>
-      promised<void>((done) =>
-        database.batch(
-          entries.map(([key, value]): Operation => ({ type: 'put', key, value })),
-          options,
-          done,
-        ),
-      ),
-    deleteBatch: (keys) =>
-      promised<void>((done) =>
-        database.batch(
-          keys.map((key): Operation => ({ type: 'del', key })),
-          options,
-          done,
-        ),
-      ),
+    putBatch: (entries) => promised<void>((done) => database.batch(puts(entries), options, done)),
+    deleteBatch: (keys) => promised<void>((done) => database.batch(deletes(keys), options, done)),
     get: (key) => promised<Buffer>((done) => database.get(key, done)).catch(absent),
     getSync: () => {
       throw new Error('it has no synchronous read')
