@@ -3,8 +3,9 @@
  *
  * 1. Writes that are issued in one turn collect in the *filling* group: one record, one promise for all of them.
  * 2. At the end of the turn the group is written: one record in the log, then its operations into the memtable.
- * 3. A group that must be durable waits for a sync; while one sync is in flight further groups are written, and the next sync serves all of
- *    them. Groups become visible and their promises resolve in order.
+ * 3. A group that must be durable waits for a sync. While the disk is fast that is made on the spot, in the next turn: one sync a turn
+ *    serves all who have written, and the loop goes round between two. Else it is made in the thread pool; while one is in flight further
+ *    groups are written, and the next one serves all of them. Groups become visible and their promises resolve in order.
  *
  * Invariants
  * 1. Groups are written in the order in which they were begun; sequence numbers follow that order without gaps.
@@ -18,6 +19,7 @@
 import { type StoreError, isOutOfFiles, isShortage } from '../util/errors.js'
 import type { Clock } from '../util/clock.js'
 import { type Decision, Group } from './commit_group.js'
+import type { CommitHost } from './commit_host.js'
 import type { LogSet } from './log_set.js'
 import { type LoopTurn, TURN_BUDGET_MS } from './loop_turn.js'
 import type { WalSync } from './options.js'
@@ -29,26 +31,6 @@ const GROUP_BYTES_MAX = 256 * 1024
 const SPARE_BUFFERS_MAX = 4
 /** With `walSync: 'none'`: milliseconds that a write stays in the process at most. */
 export const BUFFERED_LOG_MS_MAX = 100
-
-/** What the queue needs of the store around it. */
-export interface CommitHost {
-  /** Makes room in the active memtable; false when the write has to wait for background work. */
-  admit(arenaBytes: number): boolean
-  /** Blocks until `admit` may succeed. */
-  waitForRoomSync(): void
-  /** Milliseconds to slow writes down before the next group; 0 for none. */
-  paceMs(): number
-  /** Puts the operations of a record into the active memtable. */
-  apply(record: RecordBuffer, baseSequence: number): void
-  /** Lets readers see everything up to `sequence`. */
-  publish(sequence: number): void
-  /** A record found no room on the disk (`true`), or was written. */
-  logIsShort(isShort: boolean): void
-  /** The log is in doubt: stops the store. Returns the error for those who wait. */
-  fail(error: unknown): StoreError
-  /** Groups began or ceased to wait. */
-  setWaiting(waiting: boolean): void
-}
 
 /** Orders, groups and acknowledges writes. */
 export class CommitQueue {
@@ -80,6 +62,18 @@ export class CommitQueue {
   readonly #commitTurn = (): void => {
     this.#submit()
     this.#drain()
+  }
+  readonly #syncTurn = (): void => {
+    this.#isSyncing = false
+    // Unless another sync has come first, or the queue was stopped.
+    if (this.#unsynced.length === 0) return
+    try {
+      this.#logs.syncSync()
+    } catch (error) {
+      this.#stop(error)
+      return
+    }
+    this.#acknowledge(this.#unsynced.length, this.lastSequence)
   }
 
   constructor(
@@ -409,29 +403,33 @@ export class CommitQueue {
     group.lastSequence = this.lastSequence
     if (group.needsSync || this.#unsynced.length > 0) {
       this.#unsynced.push(group)
-      if (!this.#isSyncing) void this.#syncLoop()
+      if (!this.#isSyncing) this.#beginSync()
       return
     }
     this.#host.publish(this.lastSequence)
     group.resolve()
   }
 
-  async #syncLoop(): Promise<void> {
+  /** Syncs for the groups that wait for it: in the next turn on the spot, where those of this turn share it, or in the pool from now on. */
+  #beginSync(): void {
     this.#isSyncing = true
-    while (this.#unsynced.length > 0) {
-      // A group that comes while the disk is at work may rest on records that this sync does not cover.
-      const last = this.#unsynced.at(-1)!
-      try {
-        await this.#logs.sync()
-      } catch (error) {
-        this.#stop(error)
-        break
-      }
-      // Unless a sync on the spot has done so, or the queue was stopped and the groups refused.
-      const count = this.#unsynced.indexOf(last) + 1
-      if (count > 0) this.#acknowledge(count, last.lastSequence)
+    if (this.#logs.mayBlock()) this.#clock.nextTurn(this.#syncTurn)
+    else void this.#syncInPool()
+  }
+
+  async #syncInPool(): Promise<void> {
+    // A group that comes while the disk is at work may rest on records that this sync does not cover.
+    const last = this.#unsynced.at(-1)!
+    try {
+      await this.#logs.sync()
+    } catch (error) {
+      this.#stop(error)
     }
-    this.#isSyncing = false
+    // Unless a sync on the spot has done so, or the queue was stopped and the groups refused.
+    const count = this.#unsynced.indexOf(last) + 1
+    if (count > 0) this.#acknowledge(count, last.lastSequence)
+    if (this.#unsynced.length > 0) this.#beginSync()
+    else this.#isSyncing = false
   }
 
   /** The first `count` groups that wait for a sync are durable, and with them everything up to `sequence`. */

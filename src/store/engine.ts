@@ -31,7 +31,8 @@ import type { Vfs } from '../vfs/vfs.js'
 import { BackPressure } from './back_pressure.js'
 import { checkRange } from './call_options.js'
 import { Closing } from './closing.js'
-import { type CommitHost, CommitQueue } from './commit_queue.js'
+import type { CommitHost } from './commit_host.js'
+import { CommitQueue } from './commit_queue.js'
 import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
 import { IdleWatch } from './idle_watch.js'
 import { KeepAlive } from './keep_alive.js'
@@ -49,6 +50,7 @@ import type { RecordBuffer } from './record_buffer.js'
 import { type KeyRange, encodeRange } from './scan.js'
 import { Shortage } from './shortage.js'
 import type { StoreStatus } from './stats.js'
+import { SyncGate } from './sync_gate.js'
 import { Writes } from './writes.js'
 
 /** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
@@ -144,7 +146,7 @@ export class Engine implements CommitHost {
     )
     this.shortage = new Shortage(this, clock)
     const { files } = parts.manifest
-    this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1))
+    this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1), new SyncGate(clock))
     this.queue = new CommitQueue(this, this.logs, clock, turn, options, parts.lastSequence)
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)

@@ -12,12 +12,15 @@ import { isShortage } from '../util/errors.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { LogWriter } from '../wal/writer.js'
 import { RecordBuffer } from './record_buffer.js'
+import type { SyncGate } from './sync_gate.js'
 
 /** With `walSync: 'none'`: bytes of records kept in the process before they are written to the operating system. */
 export const BUFFERED_LOG_BYTES_MAX: number = 64 * 1024
 
 /** Something that must become durable before the logs are synced, in both forms. */
 export interface DurableFloor {
+  /** Whether it is durable already. */
+  readonly isReached: boolean
   wait(): Promise<void>
   waitSync(): void
 }
@@ -33,6 +36,7 @@ export class LogSet {
   readonly #vfs: Vfs
   readonly #dir: string
   readonly #allocateNumber: () => number
+  readonly #gate: SyncGate
   #nextNumber: number
   #current: LogWriter | undefined
   #older: LogWriter[] = []
@@ -43,12 +47,14 @@ export class LogSet {
   /**
    * @param firstNumber number of the first log that is made.
    * @param allocateNumber gives the number of a log that was not planned (after a full disk).
+   * @param gate is told how long syncs take.
    */
-  constructor(vfs: Vfs, dir: string, firstNumber: number, allocateNumber: () => number) {
+  constructor(vfs: Vfs, dir: string, firstNumber: number, allocateNumber: () => number, gate: SyncGate) {
     this.#vfs = vfs
     this.#dir = dir
     this.#nextNumber = firstNumber
     this.#allocateNumber = allocateNumber
+    this.#gate = gate
   }
 
   /** Whether records wait in the process (`walSync: 'none'`). */
@@ -123,18 +129,16 @@ export class LogSet {
     this.#floor?.waitSync()
   }
 
+  /** Whether the next sync should be made on the spot: it would take no time worth mentioning. */
+  mayBlock(): boolean {
+    return (this.#floor === undefined || this.#floor.isReached) && this.#gate.mayBlock()
+  }
+
   /** Makes all records durable that were written, waiting for the disk on the spot. The caller has written what was buffered. */
   syncSync(): void {
     this.waitForFloorSync()
-    for (const log of this.#older) {
-      if (log.isSynced) continue
-      log.syncSync()
-      this.syncCount++
-    }
-    if (this.#current !== undefined && !this.#current.isSynced) {
-      this.#current.syncSync()
-      this.syncCount++
-    }
+    for (const log of this.#older) if (!log.isSynced) this.#syncLogSync(log)
+    if (this.#current !== undefined && !this.#current.isSynced) this.#syncLogSync(this.#current)
   }
 
   /** As `syncSync`, for what was written so far, through the thread pool. */
@@ -144,7 +148,9 @@ export class LogSet {
       // A log that was retired meanwhile is in a table.
       if (log.isSynced || !this.#isHeld(log)) continue
       this.syncCount++
+      const startMs = this.#gate.nowMs()
       await log.sync()
+      this.#gate.pooled(startMs)
     }
   }
 
@@ -169,6 +175,13 @@ export class LogSet {
     this.#current?.closeSync()
     this.#older = []
     this.#current = undefined
+  }
+
+  #syncLogSync(log: LogWriter): void {
+    const startMs = this.#gate.nowMs()
+    log.syncSync()
+    this.#gate.blocked(startMs)
+    this.syncCount++
   }
 
   #writer(): LogWriter {

@@ -36,6 +36,10 @@ export class RecoveredFloor implements DurableFloor {
     this.#isClosing = isClosing
   }
 
+  get isReached(): boolean {
+    return !this.#isLeft()
+  }
+
   /** The worker does not keep the process alive, and nothing else may be going on: so this does. */
   wait(): Promise<void> {
     return this.#keepAlive.during(this.#wait())

@@ -88,8 +88,14 @@ const durability: readonly Mutant[] = [
   mutant(
     'a failed sync is taken for a success',
     QUEUE,
-    '        this.#stop(error)\n        break\n      }\n      // Unless',
-    '        void error\n      }\n      // Unless',
+    '      this.#stop(error)\n    }\n    // Unless',
+    '      void error\n    }\n    // Unless',
+  ),
+  mutant(
+    'a failed sync on the spot is taken for a success',
+    QUEUE,
+    '      this.#stop(error)\n      return\n    }\n    this.#acknowledge',
+    '      void error\n    }\n    this.#acknowledge',
   ),
   mutant(
     'records claim to be synced when they are not',

@@ -40,11 +40,20 @@ const TURNS_OF_A_TIMER = 25
 /** More than any timer of the store. */
 const LATER_MS = 100
 
+/** Time that passes while the disk is at work, too; no timer fires then. */
+class DiskClock extends ManualClock {
+  workMs = 0
+
+  override nowMs(): number {
+    return super.nowMs() + this.workMs
+  }
+}
+
 /** A store under watch. */
 export class Subject {
   readonly history = new History()
   readonly options: StoreOptions
-  readonly clock = new ManualClock()
+  readonly clock = new DiskClock()
   vfs: MemoryVfs
   /** Files that a crash has left: they need not be whole. */
   inherited: ReadonlySet<string> = new Set()
@@ -54,11 +63,14 @@ export class Subject {
   /** Called with each file system that the store gets: the one it begins with, and those of later lives. */
   readonly #onVfs: (vfs: MemoryVfs) => void
   readonly #random: Random
+  /** Milliseconds of a sync: those of a slow disk are made in the pool, those of a fast one soon on the spot. */
+  readonly #syncMs: number
 
   constructor(options: StoreOptions, onVfs: (vfs: MemoryVfs) => void = () => {}, seed = 1) {
     this.options = { ...TINY, ...options, clock: this.clock }
     this.#onVfs = onVfs
     this.#random = new Random(seed)
+    this.#syncMs = this.#random.pick([0, 0, 0.3, 5])
     this.vfs = memory({ seed })
     onVfs(this.vfs)
   }
@@ -243,9 +255,13 @@ export class Subject {
     return promise
   }
 
-  /** The disk, with syncs that now and then tell late that they are done: what is written meanwhile is not durable by them. */
+  /** The disk. Syncs take time, and now and then tell late that they are done: what is written meanwhile is not durable by them. */
   #late(): LateVfs {
-    return new LateVfs(this.vfs, () => this.#random.chance(0.3))
+    return new LateVfs(
+      this.vfs,
+      () => this.#random.chance(0.3),
+      () => (this.clock.workMs += this.#syncMs),
+    )
   }
 
   #issued(...changes: (readonly [Key, Value | undefined])[]): number {

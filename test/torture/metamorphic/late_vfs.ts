@@ -9,11 +9,13 @@ class LateFile implements VfsFile {
   readonly path: string
   readonly #inner: VfsFile
   readonly #isLate: IsLate
+  readonly #onSync: () => void
 
-  constructor(inner: VfsFile, isLate: IsLate) {
+  constructor(inner: VfsFile, isLate: IsLate, onSync: () => void) {
     this.path = inner.path
     this.#inner = inner
     this.#isLate = isLate
+    this.#onSync = onSync
   }
 
   readSync(target: Uint8Array, targetOffset: number, length: number, position: number): number {
@@ -33,10 +35,12 @@ class LateFile implements VfsFile {
   }
 
   syncSync(): void {
+    this.#onSync()
     this.#inner.syncSync()
   }
 
   sync(): Promise<void> {
+    this.#onSync()
     return late(this.#isLate, () => this.#inner.sync())
   }
 
@@ -57,14 +61,17 @@ class LateFile implements VfsFile {
 export class LateVfs implements Vfs {
   readonly #inner: Vfs
   readonly #isLate: IsLate
+  readonly #onSync: () => void
 
-  constructor(inner: Vfs, isLate: IsLate) {
+  /** @param onSync called when a file is synced, by either form. */
+  constructor(inner: Vfs, isLate: IsLate, onSync: () => void = () => {}) {
     this.#inner = inner
     this.#isLate = isLate
+    this.#onSync = onSync
   }
 
   openSync(path: string, mode: OpenMode): VfsFile {
-    return new LateFile(this.#inner.openSync(path, mode), this.#isLate)
+    return new LateFile(this.#inner.openSync(path, mode), this.#isLate, this.#onSync)
   }
 
   mkdirSync(path: string): void {
