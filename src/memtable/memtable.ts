@@ -111,9 +111,21 @@ export class Memtable {
 
   /**
    * Adds an entry. The sequence number must be new. Asserts that there is room; the caller has asked {@link Memtable.hasRoomFor}.
+   *
+   * @param sourceWords the memory of `source` from its first byte on as words, where the caller has such a view: values are then copied
+   *   by words.
    */
-  insert(source: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, sequence: number, kind: number): void {
-    this.list.insert(source, keyStart, keyEnd, valueStart, valueEnd, sequence, kind)
+  insert(
+    source: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    sequence: number,
+    kind: number,
+    sourceWords?: Int32Array,
+  ): void {
+    this.list.insert(source, keyStart, keyEnd, valueStart, valueEnd, sequence, kind, sourceWords)
   }
 
   /** The node of the newest version of `key` whose sequence is at most `sequence`, or 0. */

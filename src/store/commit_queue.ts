@@ -2,7 +2,7 @@
  * Group commit: the order of all writes.
  *
  * 1. Writes that are issued in one turn collect in the *filling* group: one record, one promise for all of them.
- * 2. At the end of the turn the group is written: one record in the log, then its operations into the memtable.
+ * 2. At the end of the turn, or in the next one, the group is written: one record in the log, then its operations into the memtable.
  * 3. A group that must be durable waits for a sync. While the disk is fast that is made on the spot, in the next turn: one sync a turn
  *    serves all who have written, and the loop goes round between two. Else it is made in the thread pool; while one is in flight further
  *    groups are written, and the next one serves all of them. Groups become visible and their promises resolve in order.
@@ -27,6 +27,8 @@ import { RecordBuffer } from './record_buffer.js'
 
 /** A group takes no further writes beyond so many bytes. */
 const GROUP_BYTES_MAX = 256 * 1024
+/** A group of more bytes is written in a turn of its own: to encode it has held the event loop for about as long as to write it will. */
+const PROMPT_GROUP_BYTES_MAX = 64 * 1024
 /** Emptied buffers kept for later groups. */
 const SPARE_BUFFERS_MAX = 4
 /** With `walSync: 'none'`: milliseconds that a write stays in the process at most. */
@@ -74,6 +76,10 @@ export class CommitQueue {
       return
     }
     this.#acknowledge(this.#unsynced.length, this.lastSequence)
+  }
+  readonly #commitSoon = (): void => {
+    if (this.#filling !== undefined && this.#filling.record.end > PROMPT_GROUP_BYTES_MAX) this.#clock.nextTurn(this.#commitTurn)
+    else this.#commitTurn()
   }
 
   constructor(
@@ -273,10 +279,10 @@ export class CommitQueue {
     this.#waiting.push(group)
   }
 
-  /** In a microtask while the turn has time left, else in the next turn. */
+  /** In a microtask while the turn has time left and there is not much to write, else in the next turn. */
   #scheduleCommit(): void {
     if (this.#turn.spend()) this.#clock.nextTurn(this.#commitTurn)
-    else queueMicrotask(this.#commitTurn)
+    else queueMicrotask(this.#commitSoon)
   }
 
   /** Writes waiting groups while they are admitted. `onTheSpot`: nothing is waited for but room. */

@@ -72,13 +72,13 @@ export class MemtableSet {
   apply(record: RecordBuffer, baseSequence: number): void {
     const slot = this.active
     const { memtable } = slot
-    const { buffer } = record
+    const { buffer, words } = record
     const operations = this.#operations
     operations.reset(buffer, record.operationsStart, record.end)
     let sequence = baseSequence
     while (operations.next()) {
       const { keyStart, keyEnd, valueStart, valueEnd, kind } = operations
-      memtable.insert(buffer, keyStart, keyEnd, valueStart, valueEnd, sequence++, kind)
+      memtable.insert(buffer, keyStart, keyEnd, valueStart, valueEnd, sequence++, kind, words)
     }
     assert(sequence - baseSequence === record.operationCount, 'a record holds the operations it counts')
     slot.lastSequence = sequence - 1

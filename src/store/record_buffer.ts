@@ -10,6 +10,7 @@
 import { type Key, KeyScratch } from '../codec/key.js'
 import { KIND_DELETE, KIND_PUT } from '../codec/internal_key.js'
 import { VALUE_TYPE_ANY, type ValueType, typedByteLengthMax, writeTyped } from './typed_value.js'
+import { writeText } from '../codec/text.js'
 import { varintLength, writeVarint } from '../codec/varint.js'
 import { ARENA_BYTES_MAX } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
@@ -21,6 +22,8 @@ const INITIAL_BYTES = 16 * 1024
 const KEPT_BYTES_MAX = 2 * 1024 * 1024
 /** Values whose bound is beyond this are measured before they are encoded. */
 const BOUND_TRUSTED_MAX = 1024 * 1024
+/** A string up to this length takes at most 127 bytes, so that its length takes one. */
+const SHORT_KEY_LENGTH = 42
 const OPERATIONS_START = RECORD_HEADER_BYTES + PAYLOAD_PREFIX_BYTES
 
 const keyScratch = new KeyScratch()
@@ -28,11 +31,15 @@ const keyScratch = new KeyScratch()
 /** A growing, reusable buffer of encoded operations. */
 export class RecordBuffer {
   buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  /** The same memory, in words. */
+  words: Int32Array = wordsOf(this.buffer)
   /** Bytes used, the space for the record header included. */
   end = OPERATIONS_START
   operationCount = 0
   /** Upper bound of what the operations take in a memtable's arena. */
   arenaBytes = 0
+  /** Bytes of the key written last. */
+  #keyBytes = 0
 
   /** Where the operations begin in `buffer`. */
   get operationsStart(): number {
@@ -49,7 +56,7 @@ export class RecordBuffer {
     this.end = OPERATIONS_START
     this.operationCount = 0
     this.arenaBytes = 0
-    if (this.buffer.length > KEPT_BYTES_MAX) this.buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+    if (this.buffer.length > KEPT_BYTES_MAX) this.#setBuffer(Buffer.allocUnsafeSlow(INITIAL_BYTES))
   }
 
   /**
@@ -59,10 +66,10 @@ export class RecordBuffer {
    *   comes before the key, and, where the record is shared, before the record is taken.
    */
   put(key: Key, value: unknown, type: ValueType = VALUE_TYPE_ANY, valueBytesMax: number = typedByteLengthMax(value, type)): void {
-    const keyBytes = keyScratch.set(key)
     // The bound for a string is three times its length: what is refused for want of room is refused by what it takes.
     if (valueBytesMax > BOUND_TRUSTED_MAX && typeof value === 'string') valueBytesMax = 1 + Buffer.byteLength(value)
-    let offset = this.#writeKey(KIND_PUT, keyBytes, valueBytesMax + 5)
+    let offset = this.#writeKey(KIND_PUT, key, valueBytesMax + 5)
+    const keyBytes = this.#keyBytes
     const lengthBytes = varintLength(valueBytesMax)
     const valueStart = offset + lengthBytes
     const valueEnd = writeTyped(this.buffer, valueStart, value, type)
@@ -76,8 +83,8 @@ export class RecordBuffer {
 
   /** Encodes a delete. */
   delete(key: Key): void {
-    const keyBytes = keyScratch.set(key)
-    this.#accept(this.#writeKey(KIND_DELETE, keyBytes, 0), keyBytes, 0)
+    const end = this.#writeKey(KIND_DELETE, key, 0)
+    this.#accept(end, this.#keyBytes, 0)
   }
 
   /** Appends the operations of another buffer. */
@@ -90,6 +97,22 @@ export class RecordBuffer {
     this.arenaBytes += other.arenaBytes
   }
 
+  /** As `absorb`, and empties the other buffer. An empty buffer takes the memory of the other one instead of copying it. */
+  take(other: RecordBuffer): void {
+    if (this.operationCount > 0) this.absorb(other)
+    else {
+      const { buffer, words } = this
+      this.buffer = other.buffer
+      this.words = other.words
+      this.end = other.end
+      this.operationCount = other.operationCount
+      this.arenaBytes = other.arenaBytes
+      other.buffer = buffer
+      other.words = words
+    }
+    other.reset()
+  }
+
   /** Whether the operations of another buffer may be added: the sum must make a legal record, and fit in one memtable. */
   takes(other: RecordBuffer): boolean {
     return this.end + other.operationBytes <= RECORD_BYTES_MAX && fitsMemtable(this.arenaBytes + other.arenaBytes)
@@ -100,7 +123,24 @@ export class RecordBuffer {
     writePayloadPrefix(this.buffer, RECORD_HEADER_BYTES, sequence, this.operationCount)
   }
 
-  #writeKey(kind: number, keyBytes: number, roomAfter: number): number {
+  /** Writes kind and key behind the last operation, and their length to `#keyBytes`; returns the offset after them. */
+  #writeKey(kind: number, key: Key, roomAfter: number): number {
+    if (typeof key === 'string' && key.length <= SHORT_KEY_LENGTH) {
+      this.#reserve(2 + 3 * key.length + roomAfter)
+      const { buffer } = this
+      const start = this.end + 2
+      const end = writeText(buffer, start, key)
+      if (end >= 0) {
+        buffer[start - 2] = kind
+        buffer[start - 1] = end - start
+        this.#keyBytes = end - start
+        return end
+      }
+    }
+    return this.#writeAnyKey(kind, keyScratch.set(key), roomAfter)
+  }
+
+  #writeAnyKey(kind: number, keyBytes: number, roomAfter: number): number {
     this.#reserve(1 + 3 + keyBytes + roomAfter)
     const { buffer } = this
     let offset = this.end
@@ -109,6 +149,7 @@ export class RecordBuffer {
     const source = keyScratch.buffer
     if (keyBytes <= 64) for (let i = 0; i < keyBytes; i++) buffer[offset + i] = source[i]!
     else source.copy(buffer, offset, 0, keyBytes)
+    this.#keyBytes = keyBytes
     return offset + keyBytes
   }
 
@@ -124,10 +165,20 @@ export class RecordBuffer {
     const needed = this.end + bytes
     if (needed <= this.buffer.length) return
     if (needed > RECORD_BYTES_MAX) throw tooLarge(`${needed} bytes, of ${RECORD_BYTES_MAX}`)
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.buffer.length * 2, RECORD_BYTES_MAX)))
+    const grown = Buffer.allocUnsafeSlow(Math.max((needed + 3) & ~3, Math.min(this.buffer.length * 2, RECORD_BYTES_MAX)))
     this.buffer.copy(grown, 0, 0, this.end)
-    this.buffer = grown
+    this.#setBuffer(grown)
   }
+
+  #setBuffer(buffer: Buffer): void {
+    this.buffer = buffer
+    this.words = wordsOf(buffer)
+  }
+}
+
+/** A view of all of a buffer that is an allocation of its own, of whole words. */
+function wordsOf(buffer: Buffer): Int32Array {
+  return new Int32Array(buffer.buffer, buffer.byteOffset, buffer.length >>> 2)
 }
 
 function fitsMemtable(arenaBytes: number): boolean {

@@ -195,7 +195,7 @@ export class Writes implements BatchTarget {
       this.#queue.settle()
       filling = this.#queue.fillingRecord(sync)
     }
-    filling.absorb(record)
+    filling.take(record)
     return this.#queue.accepted()
   }
 

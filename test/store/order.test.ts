@@ -45,6 +45,40 @@ test('a write is seen when it is acknowledged, and not before', async () => {
   expect(store.getSync('k')).toBe(1)
 })
 
+describe('a batch of many bytes', () => {
+  const large = (value: number) =>
+    Array.from({ length: 100 }, (_, i) => ({ type: 'put' as const, key: `k${i}`, value: [value, 'x'.repeat(1000)] }))
+  const first = (store: Store): unknown => (store.getSync('k0') as unknown[] | undefined)?.[0]
+
+  test('is written in a turn of its own, in the order of the calls', async () => {
+    const store = await openStore(memory(), { ...TINY, memtableSize: 1024 * 1024 })
+    const done: string[] = []
+    const batch = store.batch(large(1)).then(() => done.push('batch'))
+    for (let i = 0; i < 10; i++) await Promise.resolve()
+    expect([first(store), done]).toEqual([undefined, []])
+    const put = store.put('k0', [2]).then(() => done.push('put'))
+    const sum = store.increment('n').then(() => done.push('increment'))
+    await Promise.all([sum, put, batch])
+    expect([first(store), done]).toEqual([2, ['batch', 'put', 'increment']])
+  })
+
+  test('is written at once when a write on the spot comes, or the store is closed', async () => {
+    const vfs = memory()
+    const store = await openStore(vfs, { ...TINY, memtableSize: 1024 * 1024 })
+    const batch = store.batch(large(1))
+    await Promise.resolve()
+    store.putSync('k0', [2])
+    expect(first(store)).toBe(2)
+    await batch
+    const last = store.batch(large(3))
+    await Promise.resolve()
+    await store.close()
+    await last
+    const again = await openStore(vfs)
+    expect(first(again)).toBe(3)
+  })
+})
+
 describe.each([
   ['blocks in memory', TINY],
   ['blocks that have to be read first', SLOW_READS],

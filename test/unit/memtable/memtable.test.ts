@@ -77,6 +77,25 @@ describe('memtable', () => {
     expect([iterator.seekToLast(), entryAt(iterator).key.equals(next)]).toEqual([MOVED, true])
   })
 
+  test('a source in words gives the same memory as one in bytes, wherever in a word a value begins and ends', () => {
+    const random = new Random(7)
+    const source = Buffer.alloc(1024)
+    random.fill(source)
+    const words = new Int32Array(source.buffer, source.byteOffset, source.length >>> 2)
+    for (let length = 0; length <= 270; length += length < 20 ? 1 : 25) {
+      const plain = Memtable.create(4096)
+      const fast = Memtable.create(4096)
+      for (let start = 16; start < 20; start++) {
+        plain.insert(source, 0, 8, start, start + length, start, KIND_PUT)
+        fast.insert(source, 0, 8, start, start + length, start, KIND_PUT, words)
+      }
+      const end = source.length
+      plain.insert(source, 0, 8, end - length, end, 20, KIND_PUT)
+      fast.insert(source, 0, 8, end - length, end, 20, KIND_PUT, words)
+      expect(fast.data.equals(plain.data), `${length} bytes`).toBe(true)
+    }
+  })
+
   test('keeps sequences of 53 bits', () => {
     const memtable = filled([put('a', 2 ** 32 - 1), put('a', 2 ** 32), put('a', 2 ** 53 - 2), put('a', SEQUENCE_MAX)])
     const iterator = memtable.iterator()
