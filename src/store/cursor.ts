@@ -35,7 +35,7 @@ export class Cursor {
     const state = this.#state
     if (!state.turn.spend()) {
       const status = this.#step()
-      if (status === MOVED) return project(state.entry)
+      if (status === MOVED) return project(state.entry, state.copies)
       if (status === EXHAUSTED) return undefined
     }
     return this.#pageLater([], 1, Infinity, project).then((items) => items[0])
@@ -74,7 +74,7 @@ export class Cursor {
       if (status === NEEDS_IO) return false
       if (status === EXHAUSTED) return true
       const { entry } = state
-      items.push(project(entry))
+      items.push(project(entry, state.copies))
       if (keys) this.#pageBytes += entry.keyEnd - entry.keyStart
       // Without the byte of the type.
       if (values) this.#pageBytes += entry.valueEnd - entry.valueStart - 1

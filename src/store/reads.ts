@@ -5,7 +5,7 @@
  * missing through the thread pool, and look again.
  */
 import { type Key, encodeKey, KeyScratch, decodeKeyString } from '../codec/key.js'
-import { type Value, decodeValue, decodeValueShared } from '../codec/value.js'
+import { TAG_BYTES, type Value, decodeValue, decodeValueShared } from '../codec/value.js'
 import { mergeIterators } from '../iterator/merging.js'
 import { LevelIterator } from '../iterator/level.js'
 import { VisibleIterator } from '../iterator/visible_iterator.js'
@@ -25,6 +25,7 @@ import type { ReadView } from './read_view.js'
 import type { Decode, ReadEngine } from './reader.js'
 import { type EncodedRange, type KeyRange, type Project, Scan, type ScanOptions, ScanState, encodeRange } from './scan.js'
 import { Snapshot, type SnapshotState } from './snapshot.js'
+import type { ValueCopies } from './value_copies.js'
 
 /** What reads need of the engine. */
 export interface ReadSource {
@@ -300,16 +301,18 @@ function projectKeyBytes(entry: VisibleIterator): Uint8Array {
   return Buffer.from(entry.data.subarray(entry.keyStart, entry.keyEnd))
 }
 
-function projectValue(entry: VisibleIterator): Value {
-  return decodeValue(entry.data, entry.valueStart, entry.valueEnd)
+function projectValue(entry: VisibleIterator, copies: ValueCopies): Value {
+  const { data, valueStart, valueEnd } = entry
+  if (valueStart < valueEnd && data[valueStart] === TAG_BYTES) return copies.copy(data, valueStart + 1, valueEnd)
+  return decodeValue(data, valueStart, valueEnd)
 }
 
-function projectEntry(entry: VisibleIterator): [string, Value] {
-  return [decodeKeyString(entry.data, entry.keyStart, entry.keyEnd), decodeValue(entry.data, entry.valueStart, entry.valueEnd)]
+function projectEntry(entry: VisibleIterator, copies: ValueCopies): [string, Value] {
+  return [decodeKeyString(entry.data, entry.keyStart, entry.keyEnd), projectValue(entry, copies)]
 }
 
-function projectByteEntry(entry: VisibleIterator): [Uint8Array, Value] {
-  return [projectKeyBytes(entry), projectValue(entry)]
+function projectByteEntry(entry: VisibleIterator, copies: ValueCopies): [Uint8Array, Value] {
+  return [projectKeyBytes(entry), projectValue(entry, copies)]
 }
 
 function checkKeyList(keys: readonly Key[]): void {

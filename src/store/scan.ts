@@ -22,6 +22,7 @@ import type { OpenReader, OpenReaders } from './open_readers.js'
 import type { ReadGate } from './read_gate.js'
 import type { ReadView } from './read_view.js'
 import type { Snapshot } from './snapshot.js'
+import { ValueCopies } from './value_copies.js'
 
 /** A range of keys. Bounds may be combined; the range is their intersection. */
 export interface KeyRange {
@@ -79,8 +80,8 @@ export function encodeRange(range: KeyRange): EncodedRange {
   return { lower: lowers[lowers.length - 1], upper: uppers[0] }
 }
 
-/** Makes what a scan yields from the entry that the iterator stands on. */
-export type Project<T> = (iterator: VisibleIterator) => T
+/** Makes what a scan yields from the entry that the iterator stands on. Byte values may be copied by `copies`. */
+export type Project<T> = (iterator: VisibleIterator, copies: ValueCopies) => T
 
 /** All that a scan holds, apart from the handle, so that a forgotten handle can be collected. */
 export class ScanState implements OpenReader {
@@ -91,6 +92,7 @@ export class ScanState implements OpenReader {
   readonly context: ReadContext
   readonly turn: LoopTurn
   readonly gate: ReadGate
+  readonly copies: ValueCopies
   remaining: number
   isOpen = true
   /** Why the scan was ended from outside, if it was. */
@@ -121,6 +123,7 @@ export class ScanState implements OpenReader {
     this.sinceMs = parts.sinceMs
     this.range = parts.range
     this.isReverse = parts.isReverse
+    this.copies = new ValueCopies(parts.isReverse)
     this.remaining = parts.limit
     this.context = parts.context
     this.turn = parts.turn
@@ -186,6 +189,7 @@ export class ScanState implements OpenReader {
     this.readers.close(this)
     this.iterator?.close()
     this.iterator = undefined
+    this.copies.clear()
     this.view.release()
   }
 
@@ -352,7 +356,8 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
 
   #item(): T {
     this.#count++
-    return this.#project(this.#state.entry)
+    const state = this.#state
+    return this.#project(state.entry, state.copies)
   }
 
   #finish(): void {
