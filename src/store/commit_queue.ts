@@ -21,7 +21,7 @@ import type { Clock } from '../util/clock.js'
 import { type Decision, Group } from './commit_group.js'
 import type { CommitHost } from './commit_host.js'
 import type { LogSet } from './log_set.js'
-import { type LoopTurn, TURN_BUDGET_MS } from './loop_turn.js'
+import { inMicrotask, type LoopTurn, TURN_BUDGET_MS } from './loop_turn.js'
 import type { WalSync } from './options.js'
 import { RecordBuffer } from './record_buffer.js'
 
@@ -282,7 +282,7 @@ export class CommitQueue {
   /** In a microtask while the turn has time left and there is not much to write, else in the next turn. */
   #scheduleCommit(): void {
     if (this.#turn.spend()) this.#clock.nextTurn(this.#commitTurn)
-    else queueMicrotask(this.#commitSoon)
+    else inMicrotask(this.#commitSoon)
   }
 
   /** Writes waiting groups while they are admitted. `onTheSpot`: nothing is waited for but room. */

@@ -9,6 +9,16 @@ import type { Clock } from '../util/clock.js'
 /** Milliseconds that operations may take of one turn of the event loop. */
 export const TURN_BUDGET_MS = 1
 
+const RESOLVED: Promise<void> = Promise.resolve()
+
+/**
+ * Calls `action`, which must not throw, in a microtask. Hot: it costs half of `queueMicrotask`, for which Node.js makes a resource and a
+ * bound function each time.
+ */
+export function inMicrotask(action: () => void): void {
+  void RESOLVED.then(action)
+}
+
 /** The clock is read once in so many operations (a power of two). */
 const CHECK_EVERY = 32
 

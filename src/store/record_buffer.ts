@@ -22,8 +22,12 @@ const INITIAL_BYTES = 16 * 1024
 const KEPT_BYTES_MAX = 2 * 1024 * 1024
 /** Values whose bound is beyond this are measured before they are encoded. */
 const BOUND_TRUSTED_MAX = 1024 * 1024
+/** The longest bytes that are copied by a loop: for longer ones a call of `copy` costs less. */
+const LOOP_COPY_BYTES_MAX = 256
 /** A string up to this length takes at most 127 bytes, so that its length takes one. */
 const SHORT_KEY_LENGTH = 42
+/** What a memtable surely takes. */
+const SURELY_FITS_BYTES_MAX = ARENA_BYTES_MAX / 2
 const OPERATIONS_START = RECORD_HEADER_BYTES + PAYLOAD_PREFIX_BYTES
 
 const keyScratch = new KeyScratch()
@@ -91,7 +95,12 @@ export class RecordBuffer {
   absorb(other: RecordBuffer): void {
     const bytes = other.operationBytes
     this.#reserve(bytes)
-    other.buffer.copy(this.buffer, this.end, OPERATIONS_START, other.end)
+    if (bytes > LOOP_COPY_BYTES_MAX) other.buffer.copy(this.buffer, this.end, OPERATIONS_START, other.end)
+    else {
+      const { buffer, end } = this
+      const source = other.buffer
+      for (let i = 0; i < bytes; i++) buffer[end + i] = source[OPERATIONS_START + i]!
+    }
     this.end += bytes
     this.operationCount += other.operationCount
     this.arenaBytes += other.arenaBytes
@@ -155,7 +164,8 @@ export class RecordBuffer {
 
   #accept(end: number, keyBytes: number, valueBytes: number): void {
     const arenaBytes = this.arenaBytes + Memtable.entryBytesMax(keyBytes, valueBytes)
-    if (!fitsMemtable(arenaBytes)) throw tooLarge(`${arenaBytes} bytes of memory, of ${ARENA_BYTES_MAX}`)
+    if (arenaBytes > SURELY_FITS_BYTES_MAX && !fitsMemtable(arenaBytes))
+      throw tooLarge(`${arenaBytes} bytes of memory, of ${ARENA_BYTES_MAX}`)
     this.end = end
     this.operationCount++
     this.arenaBytes = arenaBytes

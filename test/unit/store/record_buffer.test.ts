@@ -78,6 +78,19 @@ test('taking another record empties it, whether this one is empty or not, and sh
   expectWords(target)
 })
 
+test('absorbing copies short and long operations alike, and leaves the other record as it is', () => {
+  const target = new RecordBuffer()
+  const expected: Operation[] = []
+  for (const bytes of [0, 1, 100, 220, 225, 226, 227, 228, 229, 230, 300, 20_000]) {
+    const source = new RecordBuffer()
+    source.put('key', 'v'.repeat(bytes))
+    target.absorb(source)
+    expected.push([KIND_PUT, 'key', 'v'.repeat(bytes)])
+    expect(operationsOf(source)).toEqual([[KIND_PUT, 'key', 'v'.repeat(bytes)]])
+  }
+  expect(operationsOf(target)).toEqual(expected)
+})
+
 test('growing to any length leaves whole words', () => {
   const record = new RecordBuffer()
   for (const bytes of [40_001, 100_002, 1_000_003]) {
