@@ -50,7 +50,6 @@ import type { RecordBuffer } from './record_buffer.js'
 import { type KeyRange, encodeRange } from './scan.js'
 import { Shortage } from './shortage.js'
 import type { StoreStatus } from './stats.js'
-import { SyncGate } from './sync_gate.js'
 import { Writes } from './writes.js'
 
 /** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
@@ -146,7 +145,8 @@ export class Engine implements CommitHost {
     )
     this.shortage = new Shortage(this, clock)
     const { files } = parts.manifest
-    this.logs = new LogSet(this.#vfs, parts.path, this.allocateFileNumbers(1), () => this.allocateFileNumbers(1), new SyncGate(clock))
+    // A log is as long as a memtable is large, roughly.
+    this.logs = new LogSet(this.#vfs, parts.path, () => this.allocateFileNumbers(1), clock, options.memtableSize >>> 2)
     this.queue = new CommitQueue(this, this.logs, clock, turn, options, parts.lastSequence)
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)

@@ -8,11 +8,12 @@
  * 3. A log file is made when its first record is written, so that a store that is only read makes none.
  * 4. After a write that the disk had no room for, the log ends before that write, and the following record goes to a new log.
  */
+import type { Clock } from '../util/clock.js'
 import { isShortage } from '../util/errors.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { LogWriter } from '../wal/writer.js'
 import { RecordBuffer } from './record_buffer.js'
-import type { SyncGate } from './sync_gate.js'
+import { SyncGate } from './sync_gate.js'
 
 /** With `walSync: 'none'`: bytes of records kept in the process before they are written to the operating system. */
 export const BUFFERED_LOG_BYTES_MAX: number = 64 * 1024
@@ -37,6 +38,7 @@ export class LogSet {
   readonly #dir: string
   readonly #allocateNumber: () => number
   readonly #gate: SyncGate
+  readonly #reserveBytes: number
   #nextNumber: number
   #current: LogWriter | undefined
   #older: LogWriter[] = []
@@ -45,16 +47,17 @@ export class LogSet {
   #floor: DurableFloor | undefined
 
   /**
-   * @param firstNumber number of the first log that is made.
-   * @param allocateNumber gives the number of a log that was not planned (after a full disk).
-   * @param gate is told how long syncs take.
+   * @param allocateNumber gives the number of the first log, and of those that were not planned (after a full disk).
+   * @param clock times syncs.
+   * @param reserveBytes bytes that a log reserves at a time, at most.
    */
-  constructor(vfs: Vfs, dir: string, firstNumber: number, allocateNumber: () => number, gate: SyncGate) {
+  constructor(vfs: Vfs, dir: string, allocateNumber: () => number, clock: Clock, reserveBytes: number) {
     this.#vfs = vfs
     this.#dir = dir
-    this.#nextNumber = firstNumber
+    this.#nextNumber = allocateNumber()
     this.#allocateNumber = allocateNumber
-    this.#gate = gate
+    this.#gate = new SyncGate(clock)
+    this.#reserveBytes = reserveBytes
   }
 
   /** Whether records wait in the process (`walSync: 'none'`). */
@@ -194,7 +197,7 @@ export class LogSet {
 
   #makeLog(): LogWriter {
     try {
-      return LogWriter.createSync(this.#vfs, this.#dir, this.#nextNumber)
+      return LogWriter.createSync(this.#vfs, this.#dir, this.#nextNumber, this.#reserveBytes)
     } catch (error) {
       // The name may be taken by what the failed attempt left: take another number for the next attempt.
       if (isShortage(error)) this.#nextNumber = this.#allocateNumber()

@@ -34,7 +34,7 @@
  *    do not pass for records.
  * 2. A record's synced offset is at most its own offset, and what lies below it was synced before the record was written. From this follows
  *    how a torn tail is told from damage: `record_reader.ts`.
- * 3. All zeroes are no record: a log may have a preallocated tail of zeroes.
+ * 3. All zeroes are no record: a log may end with zeroes that were written ahead.
  *
  * The manifest frames its records in the same way (`version/manifest.ts`). Synced offset and log number in each record are Pebble's
  * invention (`record/record.go`).

@@ -98,6 +98,12 @@ const durability: readonly Mutant[] = [
     '      void error\n    }\n    this.#acknowledge',
   ),
   mutant(
+    'zeroes are written over the end of the last record',
+    WRITER,
+    'zeroes, 0, bytes, this.offset)',
+    'zeroes, 0, bytes, this.offset - 1)',
+  ),
+  mutant(
     'records claim to be synced when they are not',
     WRITER,
     'sealRecord(buffer, start, end, this.logNumber, offset, this.syncedOffset)',

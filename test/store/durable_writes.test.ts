@@ -150,6 +150,19 @@ describe('on a slow disk', () => {
   })
 })
 
+test('a log is filled with zeroes ahead of its records, which nobody sees, and closed without', async () => {
+  const { vfs, store } = await warm(0.1)
+  const log = (): Buffer => vfs.disk.readFile(vfs.disk.files().find((path) => path.endsWith('.log'))!)
+  const content = log()
+  expect(content.subarray(-1000).equals(Buffer.alloc(1000))).toBe(true)
+  const killed = await openStore(vfs.disk.processKillClone())
+  expect(killed.stats().recovery).toMatchObject({ records: MANY, tornBytes: 0 })
+  await store.close()
+  expect(log().length).toBeLessThan(content.length - 1000)
+  const again = await openStore(vfs.disk)
+  expect(again.stats().recovery).toMatchObject({ records: MANY, tornBytes: 0 })
+})
+
 test.each([
   ['on the spot', 0.1, [1, 0]],
   ['in the pool', 5, [0, 1]],

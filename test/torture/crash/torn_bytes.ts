@@ -28,7 +28,10 @@ function tornBytes(original: Buffer, left: Buffer): number {
   while (end <= left.length && end <= original.length && original.compare(left, valid, end, valid, end) === 0) {
     valid = end
     if (valid + RECORD_HEADER_BYTES > original.length) break
-    end = valid + RECORD_HEADER_BYTES + readUint32(original, valid + 4)
+    const payloadBytes = readUint32(original, valid + 4)
+    // Zeroes that were written ahead of the records.
+    if (payloadBytes === 0) break
+    end = valid + RECORD_HEADER_BYTES + payloadBytes
   }
   let last = left.length
   while (last > valid && left[last - 1] === 0) last--

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { ioError, StoreError } from '../../../src/util/errors.js'
 import type { MemoryVfs, MutationKind } from '../../../src/vfs/memory.js'
 import { LOG_HEADER_BYTES, SEAL_BYTES } from '../../../src/wal/format.js'
-import { LogWriter } from '../../../src/wal/writer.js'
-import { DIR, emptyDisk, encodeRecord, LogBytes, recover } from './fixture.js'
+import { LogWriter, SMALL_SYNCS_MIN } from '../../../src/wal/writer.js'
+import { Random } from '../../../src/util/random.js'
+import { DIR, emptyDisk, encodeRecord, LogBytes, recover, testSeed } from './fixture.js'
 
 const PATH = `${DIR}/000007.log`
 
@@ -247,6 +248,109 @@ describe('a failure', () => {
     const results = await Promise.allSettled([log.sync(), log.sync()])
     expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected'])
     expect(log.syncedOffset).toBe(0)
+  })
+})
+
+describe('space that is reserved', () => {
+  const RESERVED = 1000
+
+  /** A log that takes records and syncs, and has reserved space when there were enough. */
+  function reserving(records: number, valueBytes = 10) {
+    const vfs = emptyDisk()
+    const log = LogWriter.createSync(vfs, DIR, 7, RESERVED)
+    const write = (sequence: number): void => {
+      const record = encodeRecord(sequence, [{ key: `k${sequence}`, value: 'v'.repeat(valueBytes) }])
+      log.appendSync(record, 0, record.length)
+    }
+    for (let i = 1; i <= records; i++) {
+      write(i)
+      log.syncSync()
+    }
+    return { vfs, log, write, size: () => vfs.statSync(PATH)!.sizeBytes }
+  }
+
+  test('comes after some small syncs in a row, is used up, and comes again', () => {
+    const { log, write, size } = reserving(SMALL_SYNCS_MIN)
+    expect(size()).toBe(log.offset)
+    write(100)
+    const reserved = log.offset + RESERVED
+    expect(size()).toBe(reserved)
+    let sequence = 101
+    while (log.offset + 100 < reserved) write(sequence++)
+    expect(size()).toBe(reserved)
+    while (log.offset <= reserved) write(sequence++)
+    expect(size()).toBe(log.offset + RESERVED)
+  })
+
+  test('is no part of the log: nothing is torn, and the next record lies behind the last one', () => {
+    const { vfs, log, write } = reserving(20)
+    write(21)
+    const { report, applied } = recover(vfs, 7)
+    expect(applied).toHaveLength(21)
+    expect(report).toMatchObject({ validBytes: log.offset, tornBytes: 0, isDurable: false })
+  })
+
+  test('does not come where much is synced at once, and ends there', () => {
+    const large = reserving(20, 70_000)
+    expect(large.size()).toBe(large.log.offset)
+    const { log, write, size } = reserving(20)
+    expect(size()).toBeGreaterThan(log.offset)
+    for (let i = 21; i < 2021; i++) write(i)
+    log.syncSync()
+    write(2021)
+    write(2022)
+    for (let i = 2023; i < 2050; i++) write(i)
+    const before = size()
+    for (let i = 2050; i < 2100; i++) write(i)
+    expect([size() > before, size()]).toEqual([true, log.offset])
+  })
+
+  test('is taken off by a seal, and passed over where it cannot be', () => {
+    for (const isRefused of [false, true]) {
+      const { vfs, log, size } = reserving(20)
+      if (isRefused) failing(vfs, 'truncate')
+      log.writeSealSync()
+      expect(size() === log.offset).toBe(!isRefused)
+      expect(recover(vfs, 7).report).toMatchObject({ records: 20, tornBytes: 0, isDurable: true, validBytes: log.offset })
+    }
+  })
+
+  test('does without when the disk is full, and leaves the room to others', () => {
+    const { vfs, log, write, size } = reserving(SMALL_SYNCS_MIN)
+    vfs.capacityBytes = vfs.usedBytes + 300
+    write(100)
+    expect(size()).toBe(log.offset)
+    write(101)
+    log.syncSync()
+    expect(size()).toBe(log.offset)
+    expect(recover(vfs, 7, { firstSequence: undefined, salvage: true }).report.records).toBe(SMALL_SYNCS_MIN + 2)
+  })
+
+  test('hides no damage: a record that was synced and is zeroed now is missed', () => {
+    const { vfs, log } = reserving(20)
+    const bytes = vfs.readFile(PATH)
+    expect(bytes.length).toBeGreaterThan(log.offset)
+    const { report } = recover(vfs, 7)
+    const start = LOG_HEADER_BYTES + ((report.validBytes - LOG_HEADER_BYTES) / 20) * 10
+    bytes.fill(0, Math.floor(start) - 60, Math.floor(start) + 60)
+    vfs.writeFile(PATH, bytes)
+    expect(code(() => recover(vfs, 7))).toBe('ERR_CORRUPTION')
+  })
+
+  test('may come back from a power loss as anything: what was synced is there, and no hole', () => {
+    const seed = testSeed()
+    const random = new Random(seed)
+    for (let round = 0; round < 300; round++) {
+      const { vfs, write } = reserving(SMALL_SYNCS_MIN + random.below(12), random.pick([1, 200]))
+      const synced = recover(vfs, 7).applied.length
+      const unsynced = random.below(30)
+      for (let i = 0; i < unsynced; i++) write(synced + 1 + i)
+      const wreck = vfs.crashClone({ unsyncedPercent: random.pick([0, 30, 70, 100]), seed: random.uint32() })
+      const { report, applied } = recover(wreck, 7)
+      expect(report.damage, `VARVE_SEED=${seed} round ${round}`).toEqual([])
+      expect(applied.length).toBeGreaterThanOrEqual(synced)
+      expect(applied).toEqual(recover(vfs, 7).applied.slice(0, applied.length))
+    }
   })
 })
 
