@@ -14,7 +14,7 @@ const SLOW_SYNC_MS = 0.5
 /** A sync counts with no more than this: a disk that stalls once is not slow, one that stalls twice in a row is. */
 const COUNTED_MS_MAX = 2
 /** While the disk is slow one sync in so many is made on the spot, to see whether it still is. */
-const PROBE_EVERY = 32
+const PROBE_EVERY = 16
 /** Weight of the latest sync in the mean. */
 const WEIGHT = 0.1
 
