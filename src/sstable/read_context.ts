@@ -11,7 +11,8 @@
  * What was loaded stays in the context, so each round gets at least one step further, even with the cache off.
  *
  * Invariants
- * 1. A context with `mayBlock` has no state of its own and may be shared by all reads. One without belongs to one read at a time.
+ * 1. A context with `mayBlock` and endless patience has no state of its own and may be shared by all reads. Any other belongs to one read
+ *    at a time.
  * 2. Iterators take their blocks and readers out of the context, so it does not grow with the length of a scan. Point reads leave theirs
  *    in it: `reset` before the context is used for another one.
  */
@@ -38,6 +39,10 @@ export class ReadContext {
   verifyChecksums: boolean
   /** Whether blocks read from a file are put into the block cache. */
   fillCache: boolean
+  /** A read on the spot that takes longer than this takes `mayBlock` away. */
+  patienceMs = Infinity
+  /** Asked before a block that came through the thread pool is worked on: `undefined` or something to wait for. */
+  pace: (() => Promise<void> | undefined) | undefined = undefined
   /** What the last call that returned `NEEDS_IO` is waiting for. */
   wanted: Wanted | undefined = undefined
   /** How many blocks and readers are held. */
@@ -56,6 +61,11 @@ export class ReadContext {
     const { wanted } = this
     this.wanted = undefined
     if (wanted !== undefined) await wanted.load(this)
+  }
+
+  /** Tells how long a read on the spot took. @internal */
+  blocked(ms: number): void {
+    if (ms > this.patienceMs) this.mayBlock = false
   }
 
   /** Forgets what is wanted and held, for use by another read. */
@@ -115,6 +125,8 @@ export class ReadStats {
   /** Reads on the spot, and the milliseconds that they held the thread; the read alone, not checking or decompression. */
   blockingReads = 0
   blockingReadMs = 0
+  /** Milliseconds that all of it has held the thread: reads on the spot, and what they brought being checked and decompressed. */
+  heldMs = 0
   /** Reads through the thread pool, and the milliseconds until each was there. */
   pooledReads = 0
   pooledReadMs = 0
@@ -123,5 +135,12 @@ export class ReadStats {
 
   constructor(clock: Clock = systemClock) {
     this.clock = clock
+  }
+
+  /** Counts a read on the spot. */
+  countBlocking(bytes: number, ms: number): void {
+    this.blockingReads++
+    this.blockingReadMs += ms
+    this.readBytes += bytes
   }
 }

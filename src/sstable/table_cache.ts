@@ -126,7 +126,10 @@ export class TableCache {
       context.wanted = new WantedTable(this, meta)
       return undefined
     }
-    const reader = TableReader.openSync(this.vfs, this.pathOf(meta), meta, this.blockCache, this.readStats)
+    const { readStats } = this
+    const beforeMs = readStats.blockingReadMs
+    const reader = TableReader.openSync(this.vfs, this.pathOf(meta), meta, this.blockCache, readStats)
+    context.blocked(readStats.blockingReadMs - beforeMs)
     this.add(reader)
     return reader
   }

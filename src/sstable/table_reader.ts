@@ -223,8 +223,15 @@ export class TableReader implements BlockSource {
     const frame = length <= SCRATCH_BYTES_MAX ? scratchOf(length) : Buffer.allocUnsafeSlow(length)
     const file = this.file ?? openFile(this.vfs, this.path)
     try {
-      const bytesRead = readTimedSync(file, frame, length, offset, this.stats)
-      return this.accept(index, frame, length, bytesRead, context)
+      const { stats } = this
+      const startMs = stats.clock.nowMs()
+      const bytesRead = readFullySync(file, frame, 0, length, offset)
+      const readMs = stats.clock.nowMs() - startMs
+      stats.countBlocking(bytesRead, readMs)
+      context.blocked(readMs)
+      const block = this.accept(index, frame, length, bytesRead, context)
+      stats.heldMs += stats.clock.nowMs() - startMs
+      return block
     } finally {
       if (this.file === undefined) closeQuietly(file)
     }
@@ -251,6 +258,8 @@ export class TableReader implements BlockSource {
     this.reference()
     try {
       const bytesRead = await readTimed(this.file!, frame, length, offset, this.stats)
+      const pause = context.pace?.()
+      if (pause !== undefined) await pause
       return this.accept(index, frame, length, bytesRead, context)
     } finally {
       this.release()
@@ -302,9 +311,9 @@ function openFile(vfs: Vfs, path: string): VfsFile {
 function readTimedSync(file: VfsFile, target: Buffer, length: number, position: number, stats: ReadStats): number {
   const startMs = stats.clock.nowMs()
   const bytesRead = readFullySync(file, target, 0, length, position)
-  stats.blockingReadMs += stats.clock.nowMs() - startMs
-  stats.blockingReads++
-  stats.readBytes += bytesRead
+  const readMs = stats.clock.nowMs() - startMs
+  stats.countBlocking(bytesRead, readMs)
+  stats.heldMs += readMs
   return bytesRead
 }
 

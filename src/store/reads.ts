@@ -20,7 +20,7 @@ import { Lookup } from './lookup.js'
 import type { LoopTurn } from './loop_turn.js'
 import type { OpenReader, OpenReaders } from './open_readers.js'
 import type { ResolvedOptions } from './options.js'
-import { ReadGate } from './read_gate.js'
+import { PATIENCE_MS, ReadGate } from './read_gate.js'
 import type { ReadView } from './read_view.js'
 import type { Decode, ReadEngine } from './reader.js'
 import { type EncodedRange, type KeyRange, type Project, Scan, type ScanOptions, ScanState, encodeRange } from './scan.js'
@@ -44,8 +44,10 @@ export class Reads implements ReadEngine {
   private readonly gate: ReadGate
   private readonly lookup: Lookup
   private readonly scratch = new KeyScratch()
+  /** For reads that may wait for the disk, and for promise reads, which may do so while the gate lets them. */
   private readonly blocking: ReadContext
-  private readonly probing: ReadContext
+  private readonly gated: ReadContext
+  private readonly pace: () => Promise<void> | undefined
 
   constructor(source: ReadSource, turn: LoopTurn) {
     const { verifyChecksums, readMode } = source.options
@@ -54,7 +56,9 @@ export class Reads implements ReadEngine {
     this.gate = new ReadGate(readMode, source.tables.readStats, turn)
     this.lookup = new Lookup(source.tables)
     this.blocking = new ReadContext(true, verifyChecksums)
-    this.probing = new ReadContext(false, verifyChecksums)
+    this.gated = new ReadContext(false, verifyChecksums)
+    if (readMode === 'adaptive') this.gated.patienceMs = PATIENCE_MS
+    this.pace = () => turn.pass()
   }
 
   /** Hot: guarded by `bench/micro/store.ts`. */
@@ -82,8 +86,8 @@ export class Reads implements ReadEngine {
     const { lookup, scratch } = this
     const keyBytes = scratch.set(key)
     const sequence = this.sequenceOf(snapshot)
-    const context = this.gate.mayBlock() ? this.blocking : this.probing
-    const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, context)
+    this.gated.mayBlock = this.gate.mayBlock()
+    const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.gated)
     if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
     if (this.turn.spend()) return this.turn.later(status === FOUND ? owned(decode)(lookup.data, lookup.start, lookup.end) : undefined)
     return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
@@ -115,8 +119,8 @@ export class Reads implements ReadEngine {
           return await this.getManyLater(view, encoded, sequence, decode, values)
         }
         const keyBytes = scratch.set(keys[i]!)
-        const context = this.gate.mayBlock() ? this.blocking : this.probing
-        const status = lookup.find(view, scratch.buffer, keyBytes, sequence, context)
+        this.gated.mayBlock = this.gate.mayBlock()
+        const status = lookup.find(view, scratch.buffer, keyBytes, sequence, this.gated)
         if (status === NEEDS_IO) {
           encoded = keys.slice(i).map(encodeKey)
           return await this.getManyLater(view, encoded, sequence, decode, values)
@@ -162,9 +166,10 @@ export class Reads implements ReadEngine {
   /** Brings what `latest` would have to read into memory; `undefined` when it may as well read it on the spot. */
   load(key: Key, sequence: number): Promise<unknown> | undefined {
     if (this.gate.mayBlock()) return undefined
-    const { lookup, scratch } = this
+    const { lookup, scratch, gated } = this
     const keyBytes = scratch.set(key)
-    if (lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.probing) !== NEEDS_IO) return undefined
+    gated.mayBlock = false
+    if (lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, gated) !== NEEDS_IO) return undefined
     return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decodeValue)
   }
 
@@ -201,6 +206,12 @@ export class Reads implements ReadEngine {
     const { view } = this.source
     view.reference()
     try {
+      // A thousand reads that are asked for at once are begun over several turns.
+      const pause = this.turn.pass()
+      if (pause !== undefined) {
+        await pause
+        this.source.checkReadable()
+      }
       return await this.findLater(view, key, sequence, decode)
     } finally {
       view.release()
@@ -217,17 +228,20 @@ export class Reads implements ReadEngine {
     for (const key of keys) {
       if (this.turn.spend()) await this.turn.later(undefined)
       this.source.checkReadable()
-      values.push(await this.findLater(view, key, sequence, decode))
+      values.push(await this.findLater(view, key, sequence, decode, this.gate.mayBlock()))
     }
     return values
   }
 
-  private async findLater<T>(view: ReadView, key: Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
-    const context = new ReadContext(false, this.source.options.verifyChecksums)
+  private async findLater<T>(view: ReadView, key: Buffer, sequence: number, decode: Decode<T>, mayBlock = false): Promise<T | undefined> {
+    const context = new ReadContext(mayBlock, this.source.options.verifyChecksums)
+    context.patienceMs = this.gated.patienceMs
+    context.pace = this.pace
     const { lookup } = this
     for (;;) {
       const status = lookup.find(view, key, key.length, sequence, context)
       if (status !== NEEDS_IO) return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
+      context.mayBlock = false
       await context.load()
       // After a close nobody would close what is opened from here on.
       this.source.checkReadable()
