@@ -2,8 +2,9 @@
  * Checksums of blocks and records: XXH32 (Yann Collet), seeded, unsigned 32-bit numbers.
  *
  * Two implementations give equal results: JavaScript, which is there from the first line and costs no call, and `xxhash-wasm`, which is
- * faster for long input and can be had only asynchronously. `openSync` therefore needs no initialisation, and `open` awaits
- * `initChecksum` first.
+ * faster for long input and can be had only asynchronously. `openSync` therefore needs no initialisation, and `open` waits for
+ * `initChecksum` where there are tables to be read: in a young process, which has not optimised the other one yet, that one takes
+ * milliseconds for the filter of a table.
  *
  * WebAssembly memory grows to the longest input and never shrinks, so input over `WASM_BYTES_MAX` takes the JavaScript path.
  */

@@ -22,12 +22,36 @@ const PACKAGE = '@bokuweb/zstd-wasm'
 
 /** What is used of WebAssembly's synchronous interface; its types are part of the browser's library alone. */
 declare const WebAssembly: {
+  readonly compile: (bytes: Uint8Array) => Promise<object>
   readonly Module: new (bytes: Uint8Array) => object
   readonly Instance: new (module: object, imports: object) => object
 }
 
 /** An instance with more memory than this is not kept. It starts with 16 MiB, of which only the pages in use are resident. */
 const HEAP_BYTES_KEPT = 32 * 1024 * 1024
+
+/** The program in this file, compiled ahead of its first use. */
+let compiled: { readonly file: string; readonly program: object } | undefined
+let preparing: Promise<void> | undefined
+
+/**
+ * Has the package's program compiled on a thread of V8's, so that `loadZstd` need not do it on this one. Nothing happens where Node has
+ * zstd itself, and where there is no package: `loadZstd` tells when it is needed.
+ */
+export function prepareZstd(): Promise<void> {
+  preparing ??= compileAhead()
+  return preparing
+}
+
+async function compileAhead(): Promise<void> {
+  if (loadNodeZstd() !== undefined) return
+  try {
+    const file = join(dirname(createRequire(import.meta.url).resolve(PACKAGE)), 'zstd.wasm')
+    compiled = { file, program: await WebAssembly.compile(readFileSync(file)) }
+  } catch {
+    compiled = undefined
+  }
+}
 
 /** Loads zstd from wherever it is to be had; throws when it is nowhere. */
 export function loadZstd(): Codec {
@@ -103,7 +127,8 @@ interface Zstd {
  */
 export function loadWasmZstd(require: NodeJS.Require = createRequire(import.meta.url)): Codec {
   const folder = dirname(require.resolve(PACKAGE))
-  const program = new WebAssembly.Module(readFileSync(join(folder, 'zstd.wasm')))
+  const file = join(folder, 'zstd.wasm')
+  const program = compiled?.file === file ? compiled.program : new WebAssembly.Module(readFileSync(file))
   return new WasmZstd(() => startModule(require, join(folder, 'zstd.js'), program))
 }
 

@@ -247,6 +247,7 @@ export class BlockIndex {
 
   /** Whether separator `i` comes after the one before it. */
   private isOrdered(i: number): boolean {
+    if (this.abbreviations[i - 1]! < this.abbreviations[i]!) return true
     const { separatorStarts: starts, separatorEnds: ends, bytes } = this
     const difference = compareBytes(bytes, starts[i - 1]!, ends[i - 1]!, bytes, starts[i]!, ends[i]!)
     if (difference !== 0) return difference < 0

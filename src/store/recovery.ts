@@ -18,15 +18,15 @@
  */
 import { BlockCache } from '../cache/block_cache.js'
 import { initChecksum } from '../codec/checksum.js'
+import { prepareZstd } from '../codec/zstd.js'
 import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
 import { createExecutor } from '../compaction/create_executor.js'
 import { Memtable } from '../memtable/memtable.js'
 import { ReadStats } from '../sstable/read_context.js'
 import { TableCache } from '../sstable/table_cache.js'
-import type { Clock } from '../util/clock.js'
 import { StoreError } from '../util/errors.js'
 import { slices } from '../util/slices.js'
-import { PAUSE, type Task, runTask, runTaskSync } from '../util/task.js'
+import { PAUSE, type Task, runTask, runTaskSync, step } from '../util/task.js'
 import { decodeCurrent, readCurrentSync } from '../version/current_file.js'
 import { inspectDirectory } from '../version/directory.js'
 import { manifestFileName } from '../version/file_names.js'
@@ -52,20 +52,40 @@ const READ_ONLY_ATTEMPTS_MAX = 100
 /** Opens a store. @throws StoreError see `Store.open` */
 export async function openEngine(location: StoreLocation, options: StoreOptions | undefined): Promise<Engine> {
   const { path, resolved } = locate(location, options)
-  startChecksums(resolved.clock)
   return runTask(openTask(path, resolved), slices(resolved.clock))
 }
 
 /** As `openEngine`, on the spot. */
 export function openEngineSync(location: StoreLocation, options: StoreOptions | undefined): Engine {
   const { path, resolved } = locate(location, options)
-  startChecksums(resolved.clock)
   return runTaskSync(openTask(path, resolved))
 }
 
-/** Until this has had its effect checksums are computed in JavaScript: slower, but the same. So opening does not wait for it. */
-function startChecksums(clock: Clock): void {
-  clock.nextTurn(() => void initChecksum())
+/**
+ * Has the programs compiled that checksums and decompression run, which is most of what the first read of a young process would take
+ * otherwise: threads of V8's do it while the manifest is read. The synchronous form leaves it to that read.
+ */
+class Preparation {
+  readonly #options: ResolvedOptions
+  #ready: Promise<unknown> | undefined
+
+  constructor(options: ResolvedOptions) {
+    this.#options = options
+  }
+
+  *begin(): Task<void> {
+    const run = async (): Promise<void> => {
+      this.#ready = Promise.all([initChecksum(), this.#options.compression.includes('zstd') ? prepareZstd() : undefined])
+    }
+    yield* step({ run, runSync: () => undefined })
+  }
+
+  *end(): Task<void> {
+    const run = async (): Promise<void> => {
+      await this.#ready
+    }
+    yield* step({ run, runSync: () => undefined })
+  }
 }
 
 function locate(location: StoreLocation, options: StoreOptions | undefined): { path: string; resolved: ResolvedOptions } {
@@ -76,7 +96,11 @@ function locate(location: StoreLocation, options: StoreOptions | undefined): { p
 
 function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
   const { vfs } = options
+  // Until this has had its effect checksums are computed in JavaScript: slower, but the same.
+  options.clock.nextTurn(() => void initChecksum())
   const isNew = yield* prepareDirectory(path, options)
+  const preparation = new Preparation(options)
+  if (!isNew) yield* preparation.begin()
   if (options.readOnly) return yield* openReadOnlyTask(path, options)
   const lock = yield* lockTask(vfs, path, options.clock)
   let manifest: Manifest | undefined
@@ -89,6 +113,7 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
     }
     const recovered = yield* Manifest.recover(vfs, path, { readOnly: false })
     manifest = recovered.manifest
+    yield* preparation.end()
     return yield* assemble(path, options, lock, recovered)
   } catch (error) {
     manifest?.closeSync()

@@ -100,7 +100,7 @@ export class Manifest {
   /** End of the last record. */
   #offset = 0
   #syncedOffset = 0
-  #rollOverBytes = ROLL_OVER_BYTES_MIN
+  #rollOverBytes: number | undefined
   /** Edits in the file, the snapshot included. */
   #edits = 0
   /** Bytes of unknown content may lie at the end of the file: roll over before the next edit. */
@@ -236,7 +236,9 @@ export class Manifest {
       yield* this.#write(encodeEdit({ ...edit, nextFileNumber: state.nextFileNumber }, RECORD_HEADER_BYTES))
       this.#accept(version, state)
       this.#writeSeal()
-      if (this.#offset > this.#rollOverBytes) yield* this.#rollOverEarly()
+      // Not worked out when the manifest is opened: making a snapshot there would take a young process a millisecond.
+      if (this.#offset > ROLL_OVER_BYTES_MIN) this.#rollOverBytes ??= ROLL_OVER_FACTOR * this.#snapshot(this.#manifestNumber).length
+      if (this.#offset > Math.max(ROLL_OVER_BYTES_MIN, this.#rollOverBytes ?? 0)) yield* this.#rollOverEarly()
       return version
     } finally {
       this.#isBusy = false
@@ -303,7 +305,6 @@ export class Manifest {
     this.#edits = content.edits
     this.#syncedOffset = content.syncedOffset
     this.#closedSequence = content.closedSequence
-    this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * this.#snapshot(this.#manifestNumber).length)
     if (this.#isReadOnly || (content.isSealed && content.tornBytes === 0)) return false
     yield* this.#rollOver()
     return true
@@ -421,7 +422,7 @@ export class Manifest {
     this.#manifestNumber = number
     this.#offset = length
     this.#syncedOffset = length
-    this.#rollOverBytes = Math.max(ROLL_OVER_BYTES_MIN, ROLL_OVER_FACTOR * length)
+    this.#rollOverBytes = ROLL_OVER_FACTOR * length
     this.#isTailUnknown = false
     this.#edits = 1
     this.#failure = undefined

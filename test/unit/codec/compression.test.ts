@@ -13,7 +13,7 @@ import {
   isCodecId,
 } from '../../../src/codec/compression.js'
 import { loadSnappy } from '../../../src/codec/snappy.js'
-import { frameContentSize, loadNodeZstd, loadWasmZstd, loadZstd } from '../../../src/codec/zstd.js'
+import { frameContentSize, loadNodeZstd, loadWasmZstd, loadZstd, prepareZstd } from '../../../src/codec/zstd.js'
 import { Random } from '../../../src/util/random.js'
 import { anyDamage, damaged, runs } from './properties.js'
 
@@ -204,6 +204,20 @@ describe('zstd', () => {
     loadWasmZstd().compress(Buffer.from('x'), 1)
     expect((require(file) as { Module: object }).Module).toBe(Module)
     expect(Module.calledRun).toBeUndefined()
+  })
+
+  test.skipIf(nodeZstd !== undefined)('once prepared, nothing is compiled on the spot any more', async () => {
+    await prepareZstd()
+    const { WebAssembly } = globalThis as unknown as { WebAssembly: { Module: () => object } }
+    const compile = vi.spyOn(WebAssembly, 'Module')
+    try {
+      const zstd = loadWasmZstd()
+      const raw = halfRandom(5000)
+      expect(zstd.decompress(zstd.compress(raw, 1), raw.length).equals(raw)).toBe(true)
+      expect(compile).not.toHaveBeenCalled()
+    } finally {
+      compile.mockRestore()
+    }
   })
 
   test('a large block does not leave its memory behind', () => {
