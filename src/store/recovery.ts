@@ -101,7 +101,11 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
   const isNew = yield* prepareDirectory(path, options)
   const preparation = new Preparation(options)
   if (!isNew) yield* preparation.begin()
-  if (options.readOnly) return yield* openReadOnlyTask(path, options)
+  if (options.readOnly) {
+    const engine = yield* openReadOnlyTask(path, options)
+    yield* preparation.end()
+    return engine
+  }
   const lock = yield* lockTask(vfs, path, options.clock)
   let manifest: Manifest | undefined
   try {

@@ -167,6 +167,8 @@ export class ScanState implements OpenReader {
     this.target = encodeKey(key)
     this.isPositioned = false
     this.isExhausted = false
+    // What was given out is the caller's, who may have written into it; the scan may now come by once more.
+    this.copies.clear()
   }
 
   /** The next step finds nothing, unless a `seek` comes before it. */

@@ -138,6 +138,23 @@ describe('steps', () => {
     expect(from('a')).toBeUndefined()
   })
 
+  test.each([false, true])('a value that comes again after a seek is a copy of its own (reverse: %s)', async (reverse) => {
+    const store = await openStore(memory(), { backgroundThreads: 0 })
+    const key = (number: number): string => String(number).padStart(4, '0')
+    for (let i = 0; i < 200; i++) await store.put(key(i), Buffer.alloc(80, i))
+    await store.compact()
+    for (let count = 1; count < 140; count++) {
+      const scan = store.values({ reverse })
+      let value: Buffer | undefined
+      for (let i = 0; i < count; i++) value = scan.nextSync() as Buffer
+      value!.fill(0xee)
+      const number = reverse ? 200 - count : count - 1
+      scan.seek(key(number))
+      expect(scan.nextSync()).toEqual(Buffer.alloc(80, number))
+      scan.closeSync()
+    }
+  })
+
   test('the limit counts across seeks', async () => {
     const store = await filled()
     const scan = store.keys({ limit: 3 })
