@@ -35,4 +35,10 @@ export class Group {
       this.reject = reject
     })
   }
+
+  /** Rejects the promise. Whoever waits for all writes so far may wait for one that nobody else has; nobody has to. */
+  fail(reason: unknown): void {
+    if (!this.isAccepted) this.promise.catch(() => undefined)
+    this.reject(reason)
+  }
 }

@@ -267,7 +267,7 @@ export class CommitQueue {
     this.#held = undefined
     for (const group of failed) {
       group.decision?.end?.()
-      if (group.isAccepted) group.reject(this.#stopped)
+      group.fail(this.#stopped)
     }
     this.#host.setWaiting(false)
   }
@@ -332,7 +332,7 @@ export class CommitQueue {
       } else if (group.needsSync) this.writeBuffered()
     } catch (error) {
       group.decision?.end?.()
-      if (group.isAccepted) group.reject(error)
+      group.fail(error)
       this.#recycle(record)
       return true
     }

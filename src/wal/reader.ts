@@ -196,11 +196,20 @@ class LogRecovery {
     return isFollowed ? yield* this.#skipDamage(0, 'the header of this log is damaged') : yield* this.#passInvalid(0)
   }
 
-  /** At an invalid record at `offset`: `false` when the log ends there, `true` when damage was skipped. */
+  /** At an invalid record at `offset`: `false` when the log ends there, `true` when damage was skipped or the record is valid by now. */
   *#passInvalid(offset: number): Task<boolean> {
-    const end = yield* this.#reader.assess(this.#plausibility(offset))
+    const reader = this.#reader
+    const end = yield* reader.assess(this.#plausibility(offset))
+    if (end === 'damaged' || (end === 'torn' && reader.tornBytes > 0)) {
+      // Another process may have written it after it was read, see `record_reader.ts`.
+      reader.forget()
+      if (yield* reader.next()) {
+        reader.position = reader.recordStart
+        return true
+      }
+    }
     if (end === 'damaged') return yield* this.#skipDamage(offset, 'a record that was synced is damaged')
-    if (end === 'torn') this.#report.tornBytes = this.#reader.tornBytes
+    if (end === 'torn') this.#report.tornBytes = reader.tornBytes
     return false
   }
 

@@ -18,6 +18,10 @@
  * linear; the budget below bounds it for content made to look like records. When the budget is spent, the tail counts as damaged, because
  * refusing to open loses nothing.
  *
+ * **Somebody may be writing.** A log that is read while its store is in use may end with zeroes that the writer fills below `fileBytes`.
+ * What was read ahead is then older than a claim found behind it: before that is believed, the record at `o` is read again (`forget`). By
+ * then everything below the claim is there.
+ *
  * Memory: two buffers of 1 MiB, or as long as the longest record. A length is compared with what the file still holds before it is used.
  */
 import { readUint32, readUint48 } from '../codec/bytes.js'
@@ -115,8 +119,14 @@ export class RecordReader {
   *seekValid(from: number, isPlausible: PayloadCheck): Task<boolean> {
     const found = yield* this.#scan(from, -1, isPlausible)
     if (found < 0) return false
+    this.forget()
     this.position = found
     return true
+  }
+
+  /** Lets go of what was read ahead, so that the next record is read as it is now. */
+  forget(): void {
+    this.#window.length = 0
   }
 
   #accept(window: FileWindow, position: number, recordBytes: number): boolean {

@@ -120,7 +120,11 @@ export class LogWriter {
       throw error
     }
     this.offset = offset + end - start
-    if (this.offset > this.#reservedEnd) this.#reserve()
+    if (this.offset > this.#reservedEnd) {
+      // When this much has been written without a sync the next one is not a small one.
+      if (this.offset - this.syncedOffset < SMALL_SYNC_BYTES) this.#reserve()
+      else this.#reservedEnd = Infinity
+    }
     const operationCount = readUint32(buffer, start + RECORD_HEADER_BYTES + 8)
     if (operationCount === 0) return
     this.#recordsEnd = this.offset

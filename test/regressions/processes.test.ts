@@ -44,6 +44,54 @@ describe('a store that is opened for reading while its writer makes a table of a
   })
 })
 
+/** Lets something happen before the reads of a log whose numbers are given. */
+class BeforeReads extends FaultVfs {
+  reads = 0
+  before: ((read: number) => void) | undefined
+
+  override openSync(path: string, mode: OpenMode): VfsFile {
+    const file = super.openSync(path, mode)
+    if (!path.endsWith('.log')) return file
+    const readSync = file.readSync.bind(file)
+    const read = file.read.bind(file)
+    file.readSync = (...range) => {
+      this.before?.(++this.reads)
+      return readSync(...range)
+    }
+    file.read = (...range) => {
+      this.before?.(++this.reads)
+      return read(...range)
+    }
+    return file
+  }
+}
+
+describe('a log that is read while its writer goes on over the zeroes ahead of it', () => {
+  const WRITTEN = 20
+
+  test.each([1, 2, 3, 4, 5, 6])('is not damaged (written before read %i)', async (moment) => {
+    for (const way of ['open', 'openSync', 'salvage', 'verify']) {
+      const vfs = memory()
+      const writer = await Store.open(vfs, { walSync: 'always', backgroundThreads: 0 })
+      for (let i = 0; i < WRITTEN; i++) writer.putSync(`k${i}`, i)
+      const beside = new BeforeReads(vfs)
+      beside.before = (read) => {
+        if (read !== moment) return
+        for (let i = WRITTEN; i < WRITTEN + 3; i++) writer.putSync(`k${i}`, i)
+      }
+      if (way === 'verify') expect(await Store.verify(beside)).toMatchObject({ ok: true })
+      else {
+        const options = { readOnly: true, recovery: way === 'salvage' ? 'salvage' : 'strict' } as const
+        const reader = way === 'openSync' ? Store.openSync(beside, options) : await Store.open(beside, options)
+        expect([...reader.keys()].length).toBeGreaterThanOrEqual(WRITTEN)
+        expect([...reader.keys()].length).toBeLessThanOrEqual(WRITTEN + 3)
+        await reader.close()
+      }
+      await writer.close()
+    }
+  })
+})
+
 describe('a durable write that changes nothing makes durable what it has seen', () => {
   const ways: Record<string, (store: Store) => unknown> = {
     putIfAbsent: (store) => store.putIfAbsent('k', 2, { sync: true }),

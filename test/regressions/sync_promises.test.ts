@@ -1,6 +1,6 @@
 /** Defects in what a sync promises, each as the smallest case that showed it. */
 import { expect, test } from 'vitest'
-import { ManualClock, memory } from '../../src/index.js'
+import { FaultVfs, ManualClock, memory, type VfsFile, type OpenMode } from '../../src/index.js'
 import type { Scheduler } from '../../src/compaction/scheduler.js'
 import { KeepAlive } from '../../src/store/keep_alive.js'
 import { RecoveredFloor } from '../../src/store/recovered_floor.js'
@@ -47,4 +47,20 @@ test('a flush that fails after another attempt has come through does not fail th
   const shortage = new Shortage(host, clock)
   const isClosing = (): boolean => false
   await new RecoveredFloor(scheduler, shortage, clock, new KeepAlive(), () => isLeft, isClosing).wait()
+})
+
+test('a sync that waits behind a durable write that was refused fails when the disk does', async () => {
+  const vfs = new (class extends FaultVfs {
+    override openSync(path: string, mode: OpenMode): VfsFile {
+      const file = super.openSync(path, mode)
+      if (path.endsWith('.log')) file.sync = () => Promise.reject(new Error('the disk is gone'))
+      return file
+    }
+  })(memory())
+  const store = await openStore(vfs, { ...TINY, walSync: 'os' })
+  await store.put('written', 1)
+  const refused = store.put('k'.repeat(70_000), 1, { sync: true })
+  const synced = store.sync()
+  await expect(refused).rejects.toThrow('key')
+  await expect(synced).rejects.toThrow('the disk is gone')
 })

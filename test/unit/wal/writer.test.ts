@@ -305,6 +305,16 @@ describe('space that is reserved', () => {
     expect([size() > before, size()]).toEqual([true, log.offset])
   })
 
+  test('does not come again when nothing is synced any more', () => {
+    const { log, write, size } = reserving(20)
+    let sequence = 21
+    while (log.offset - log.syncedOffset < 70_000) write(sequence++)
+    for (let i = 0; i < 100; i++) {
+      write(sequence++)
+      expect(size()).toBe(log.offset)
+    }
+  })
+
   test('is taken off by a seal, and passed over where it cannot be', () => {
     for (const isRefused of [false, true]) {
       const { vfs, log, size } = reserving(20)
