@@ -8,6 +8,8 @@ import { check, observed, openStore, RATE, type Run, type Workload } from './wor
 const COMPARED = 16
 /** Records that begin alike. */
 const PREFIX_RECORDS = 100
+/** Scans of a prefix in a turn, before measuring. */
+const GROUPS_PER_TURN = 16
 
 type Scan = (store: OpenEngine, visit: Visit) => void | Promise<void>
 
@@ -66,12 +68,19 @@ async function scanPrefix(run: Run): Promise<Metrics> {
   const visit: Visit = (key, value) => {
     if (key.length > 0 && value.length > 0) seen++
   }
-  const next = async (): Promise<void> => {
+  const scanGroup = async (group: number): Promise<void> => {
     seen = 0
-    await store.scanPrefix(records.prefix(random.below(groups) * PREFIX_RECORDS), visit)
+    await store.scanPrefix(records.prefix(group * PREFIX_RECORDS), visit)
   }
+  const next = (): Promise<void> => scanGroup(random.below(groups))
   const accept = (): void => {
     if (seen !== expected) throw new Error(`a scan of a prefix saw ${seen} entries, not ${expected}`)
+  }
+  // As with point reads, everything is in the cache of whoever has one.
+  for (let group = 0; group < groups; group++) {
+    await scanGroup(group)
+    accept()
+    if (group % GROUPS_PER_TURN === 0) await nextTurn()
   }
   await timeAwaited({ operations: Infinity, milliseconds: limits.warmUpMs, sampled: 1 }, next, accept)
   const metrics = await observed(() => timeAwaited({ operations: Infinity, milliseconds: limits.measureMs, sampled: 1 }, next, accept))
@@ -104,7 +113,7 @@ export const scans: readonly (readonly [string, Workload])[] = [
       ...RATE,
       unit: 'scans/s',
       group: 'scanning',
-      about: `the ${PREFIX_RECORDS} entries of a random prefix`,
+      about: `the ${PREFIX_RECORDS} entries of a random prefix, everything in the cache`,
       store: 'prepared',
       durability: 'os',
       needs: 'order',
