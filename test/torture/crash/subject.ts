@@ -20,6 +20,7 @@ import {
 import { Random } from '../../../src/util/random.js'
 import { type Change, History, modelKey } from '../../support/history.js'
 import { TINY } from '../../support/options.js'
+import { compilePrograms } from '../../support/programs.js'
 import { LateVfs } from '../metamorphic/late_vfs.js'
 
 /** What has been promised at some moment, in numbers of writes. */
@@ -87,6 +88,7 @@ export class Subject {
   }
 
   async open(options: StoreOptions = {}): Promise<void> {
+    await compilePrograms()
     this.#store = await this.settled(Store.open(this.#late(), { ...this.options, ...options }))
   }
 

@@ -14,6 +14,7 @@ import { checkLevels } from '../../../src/store/check_levels.js'
 import type { FaultOperation } from '../../../src/vfs/fault.js'
 import { type Change, expectState, modelKey } from '../../support/history.js'
 import { TINY } from '../../support/options.js'
+import { compilePrograms } from '../../support/programs.js'
 import type { Counts } from '../discipline.js'
 import { type Fault, hits, isShortage } from './faults.js'
 import { Ledger, type Promised } from './ledger.js'
@@ -75,6 +76,7 @@ export class Trial {
 
   async open(options: StoreOptions = {}): Promise<void> {
     if (this.#store !== undefined) return
+    await compilePrograms()
     const opening = Store.open(this.#vfs, { ...this.#options, ...options })
     if (!(await isWithin(opening, TURNS_AFTER_MAX, this.clock))) throw new Error('opening hangs')
     try {
