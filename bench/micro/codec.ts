@@ -9,7 +9,7 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import { Bench } from 'tinybench'
 import xxhash from 'xxhash-wasm'
 import { compareBytes } from '../../src/codec/bytes.js'
-import { checksum32, checksum32Js, initChecksum } from '../../src/codec/checksum.js'
+import { checksum32, checksum32Js } from '../../src/codec/checksum.js'
 import { type CompressionName, codecForWriting } from '../../src/codec/compression.js'
 import { hashKey } from '../../src/codec/hash.js'
 import { KeyScratch, decodeKeyString } from '../../src/codec/key.js'
@@ -63,7 +63,6 @@ function addVarints(): void {
 }
 
 async function addHashes(): Promise<void> {
-  await initChecksum()
   const { h32Raw } = await xxhash()
   for (const length of [8, 16, 24, 40]) {
     const keys = numbered((i) => Buffer.from(`key${i}`.padEnd(length, '0')))
@@ -152,9 +151,17 @@ function addCompression(): void {
   for (const name of ['zstd', 'snappy'] satisfies CompressionName[]) {
     const codec = codecForWriting(name)
     if (codec === undefined) continue
-    const compressed = codec.compress(block, 1)
+    const compressed = Buffer.from(codec.compress(block, 1))
     add(`${name} compress 16 KiB (to ${compressed.length})`, () => codec.compress(block, 1).length, 20)
-    add(`${name} decompress 16 KiB`, () => codec.decompress(compressed, block.length).length, 20)
+    add(
+      `${name} decompress 16 KiB to given memory`,
+      () => {
+        codec.decompressInto(compressed, 0, compressed.length, target, block.length)
+        return 1
+      },
+      20,
+    )
+    add(`${name} decompress 16 KiB`, () => codec.decompress(compressed, 0, compressed.length, block.length).length, 20)
   }
 }
 

@@ -5,7 +5,6 @@
  * compaction merges a batch of four tables of level 0 with the level below, which is two and a half times as large; a flush writes one
  * memtable. Time is that of the processor, garbage collection included: the clock of a busy machine tells more about its other work.
  */
-import { initChecksum } from '../../src/codec/checksum.js'
 import type { CompressionName } from '../../src/codec/compression.js'
 import type { Job, JobResult } from '../../src/compaction/executor.js'
 import { jobTask } from '../../src/compaction/job.js'
@@ -134,7 +133,6 @@ function measureRetention(): void {
   publish('compaction', 'retention, per entry', (bestMs * 1e6) / LEVEL0_ENTRIES)
 }
 
-await initChecksum()
 console.log(`entries of ${RECORD_BYTES} bytes, Node ${process.versions.node}`)
 measureRetention()
 for (const codec of ['none', 'snappy', 'zstd'] as const) {

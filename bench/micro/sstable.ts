@@ -7,7 +7,6 @@
  */
 import { Bench } from 'tinybench'
 import { BlockCache } from '../../src/cache/block_cache.js'
-import { initChecksum } from '../../src/codec/checksum.js'
 import type { CompressionName } from '../../src/codec/compression.js'
 import { hashKey } from '../../src/codec/hash.js'
 import { MOVED } from '../../src/codec/internal_iterator.js'
@@ -202,7 +201,6 @@ function addTableCache(vfs: MemoryVfs, meta: TableMeta): void {
   })
 }
 
-await initChecksum()
 const disk = new MemoryVfs()
 addFiles(disk)
 const meta = buildTable(new MemoryVfs(), 'none')

@@ -6,7 +6,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Bench } from 'tinybench'
-import { initChecksum } from '../../src/codec/checksum.js'
 import { writeVarint } from '../../src/codec/varint.js'
 import { RecordBuffer } from '../../src/store/record_buffer.js'
 import { runTaskSync } from '../../src/util/task.js'
@@ -84,7 +83,6 @@ function measureReading(count: number): void {
   publish('wal', `recoverLog, ${count} puts a record, per put`, (ms * 1e6) / report.operations)
 }
 
-await initChecksum()
 const dir = mkdtempSync(join(tmpdir(), 'varve-wal-'))
 try {
   const bench = new Bench({ time: 500, warmupTime: 100 })

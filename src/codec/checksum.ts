@@ -1,43 +1,21 @@
 /**
  * Checksums of blocks and records: XXH32 (Yann Collet), seeded, unsigned 32-bit numbers.
  *
- * Two implementations give equal results: JavaScript, which is there from the first line and costs no call, and `xxhash-wasm`, which is
- * faster for long input and can be had only asynchronously. `openSync` therefore needs no initialisation, and `open` waits for
- * `initChecksum` where there are tables to be read: in a young process, which has not optimised the other one yet, that one takes
- * milliseconds for the filter of a table.
- *
- * WebAssembly memory grows to the longest input and never shrinks, so input over `WASM_BYTES_MAX` takes the JavaScript path.
+ * Two implementations give equal results: JavaScript, for short input and where there is no WebAssembly, and the kernel (`kernel.ts`).
  */
-import xxhash from 'xxhash-wasm'
+import { KERNEL_START, sharedKernel } from './kernel.js'
 
-/** From this length on the call into WebAssembly is the faster way (measured: `bench/micro/codec.ts`). */
-const WASM_BYTES_MIN = 320
+/** From this length on the call into the kernel is the faster way (measured: `bench/micro/codec.ts`). */
+const KERNEL_BYTES_MIN = 320
 
-/** Longest input given to WebAssembly. */
-const WASM_BYTES_MAX = 1024 * 1024
+/** Longest input that is copied to the kernel, whose memory never shrinks. */
+const KERNEL_BYTES_MAX = 1024 * 1024
 
 const PRIME_1 = 0x9e3779b1
 const PRIME_2 = 0x85ebca77
 const PRIME_3 = 0xc2b2ae3d
 const PRIME_4 = 0x27d4eb2f
 const PRIME_5 = 0x165667b1
-
-let wasmHash: ((input: Uint8Array, seed: number) => number) | undefined
-let pending: Promise<void> | undefined
-
-/** Loads the fast implementation. Resolves also where WebAssembly is not to be had: checksums then stay JavaScript. */
-export function initChecksum(): Promise<void> {
-  pending ??= load()
-  return pending
-}
-
-async function load(): Promise<void> {
-  try {
-    wasmHash = (await xxhash()).h32Raw as (input: Uint8Array, seed: number) => number
-  } catch {
-    wasmHash = undefined
-  }
-}
 
 /**
  * The checksum of `source[start, end)`.
@@ -46,8 +24,13 @@ async function load(): Promise<void> {
  */
 export function checksum32(source: Uint8Array, start: number, end: number, seed: number): number {
   const length = end - start
-  if (length < WASM_BYTES_MIN || length > WASM_BYTES_MAX || wasmHash === undefined) return checksum32Js(source, start, end, seed)
-  return wasmHash(start === 0 && end === source.length ? source : source.subarray(start, end), seed)
+  if (length < KERNEL_BYTES_MIN) return checksum32Js(source, start, end, seed)
+  const kernel = sharedKernel()
+  if (kernel === undefined || length > KERNEL_BYTES_MAX) return checksum32Js(source, start, end, seed)
+  if (source === kernel.memory) return kernel.xxh32(start, length, seed) >>> 0
+  kernel.reserve(length)
+  kernel.memory.set(start === 0 && end === source.length ? source : source.subarray(start, end), KERNEL_START)
+  return kernel.xxh32(KERNEL_START, length, seed) >>> 0
 }
 
 /** XXH32 in JavaScript, for input of any length. */

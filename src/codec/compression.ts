@@ -1,14 +1,14 @@
 /**
  * Block compression: `zstd`, `snappy` or `none`, all synchronous, so that a block can be read on the synchronous path.
  *
- * A block stores the number of its codec. Codecs load when first asked for, so a store opens, writes and reads without any optional
- * package: `codecForWriting` is then `undefined` and the writer stores raw blocks, while `codecById` throws `ERR_CODEC_UNAVAILABLE`,
- * naming the package, where a block needs it to be read.
+ * A block stores the number of its codec. Codecs load when first asked for, so a store opens, writes and reads without what a codec
+ * needs: `codecForWriting` is then `undefined` and the writer stores raw blocks, while `codecById` throws `ERR_CODEC_UNAVAILABLE`, naming
+ * what is missing, where a block needs it to be read.
  *
  * | number | codec | comes from |
  * |---|---|---|
  * | 0 | none | here |
- * | 1 | snappy | package `snappy` |
+ * | 1 | snappy | the kernel, in WebAssembly (`snappy.ts`) |
  * | 2 | zstd | `node:zlib` (Node ≥ 22.15), else package `@bokuweb/zstd-wasm` |
  *
  * Codecs trust nothing: the length a compressed block claims is checked against the length its reader expects before anything is
@@ -31,23 +31,28 @@ export interface Codec {
   /** Its number on disk. */
   readonly id: number
   readonly name: CompressionName
-  /** The compressed form of `source`, in bytes of its own (with `none`: `source`). `level` is for zstd (1 to 22); the others have none. */
+  /**
+   * The compressed form of `source`; borrowed until the next call of any codec or checksum (with `none` it is `source`). `level` is for
+   * zstd (1 to 22); the others have none.
+   */
   compress(source: Uint8Array, level: number): Uint8Array
   /**
-   * The `rawLength` bytes that were compressed, in an allocation of exactly that size, fit for keeping. Throws a plain `Error` when
-   * `source` does not hold exactly that many, before it allocates for them where the format tells.
+   * The `rawLength` bytes that source[start, end) holds compressed, in an allocation of exactly that size, fit for keeping. Throws a plain
+   * `Error` when it does not hold exactly that many, before it allocates for them where the format tells.
    */
-  decompress(source: Uint8Array, rawLength: number): Buffer
+  decompress(source: Uint8Array, start: number, end: number, rawLength: number): Buffer
+  /** The same to target[0, rawLength). After an error there may be anything. */
+  decompressInto(source: Uint8Array, start: number, end: number, target: Uint8Array, rawLength: number): void
 }
 
-/** How codecs are got. Each throws when its package cannot be loaded. */
+/** How codecs are got. Each throws when what it needs cannot be loaded. */
 export interface CodecLoaders {
   readonly snappy: () => Codec
   readonly zstd: () => Codec
 }
 
 const REMEDIES: Readonly<Record<'snappy' | 'zstd', string>> = {
-  snappy: 'install the package snappy (npm install snappy)',
+  snappy: 'WebAssembly is needed, which this Node.js was started without',
   zstd: 'install the package @bokuweb/zstd-wasm (npm install @bokuweb/zstd-wasm), or use Node.js 22.15 or later',
 }
 
@@ -55,12 +60,20 @@ const noneCodec: Codec = {
   id: CODEC_NONE,
   name: 'none',
   compress: (source) => source,
-  decompress(source, rawLength) {
-    if (source.length !== rawLength) throw new Error(`the block has ${source.length} bytes instead of ${rawLength}`)
+  decompress(source, start, end, rawLength) {
+    checkRawLength(start, end, rawLength)
     const copy = Buffer.allocUnsafeSlow(rawLength)
-    copy.set(source, 0)
+    copy.set(source.subarray(start, end), 0)
     return copy
   },
+  decompressInto(source, start, end, target, rawLength) {
+    checkRawLength(start, end, rawLength)
+    target.set(source.subarray(start, end), 0)
+  },
+}
+
+function checkRawLength(start: number, end: number, rawLength: number): void {
+  if (end - start !== rawLength) throw new Error(`the block has ${end - start} bytes instead of ${rawLength}`)
 }
 
 /** Codecs by number and name, each loaded at its first use. A failure to load is remembered, too. */
@@ -73,7 +86,7 @@ export class CodecRegistry {
   }
 
   /**
-   * The codec that wrote a block. Throws `ERR_CODEC_UNAVAILABLE` when its package cannot be loaded. A number that no codec has is damage:
+   * The codec that wrote a block. Throws `ERR_CODEC_UNAVAILABLE` when what it needs cannot be loaded. A number that no codec has is damage:
    * test it with `isCodecId` first.
    */
   byId(id: number): Codec {
@@ -82,7 +95,7 @@ export class CodecRegistry {
     return codec
   }
 
-  /** The codec to write with, or `undefined` when its package cannot be loaded. */
+  /** The codec to write with, or `undefined` when what it needs cannot be loaded. */
   forWriting(name: CompressionName): Codec | undefined {
     const codec = this.#load(name)
     return codec instanceof StoreError ? undefined : codec

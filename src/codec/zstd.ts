@@ -71,6 +71,12 @@ export function loadNodeZstd(node: NodeZstd = zlib as unknown as NodeZstd): Code
   const decompressSync = node.zstdDecompressSync
   const levelParameter = node.constants.ZSTD_c_compressionLevel
   if (compressSync === undefined || decompressSync === undefined || levelParameter === undefined) return undefined
+  const decode = (frame: Uint8Array, rawLength: number): Buffer => {
+    checkFrame(frame, rawLength)
+    const raw = decompressSync(frame, { chunkSize: Math.max(rawLength + 1, 64), maxOutputLength: Math.max(rawLength, 1) })
+    if (raw.length !== rawLength) throw new Error(`the zstd frame holds ${raw.length} bytes instead of ${rawLength}`)
+    return raw
+  }
   return {
     id: 2,
     name: 'zstd',
@@ -82,13 +88,14 @@ export function loadNodeZstd(node: NodeZstd = zlib as unknown as NodeZstd): Code
         chunkSize: compressedLengthMax(source.length),
       })
     },
-    decompress(source, rawLength) {
-      checkFrame(source, rawLength)
-      const raw = decompressSync(source, { chunkSize: Math.max(rawLength + 1, 64), maxOutputLength: Math.max(rawLength, 1) })
-      if (raw.length !== rawLength) throw new Error(`the zstd frame holds ${raw.length} bytes instead of ${rawLength}`)
+    decompress(source, start, end, rawLength) {
+      const raw = decode(source.subarray(start, end), rawLength)
       const own = Buffer.allocUnsafeSlow(rawLength)
       raw.copy(own)
       return own
+    },
+    decompressInto(source, start, end, target, rawLength) {
+      decode(source.subarray(start, end), rawLength).copy(target)
     },
   }
 }
@@ -178,37 +185,55 @@ class WasmZstd implements Codec {
 
   compress(source: Uint8Array, level: number): Buffer {
     const bound = compressedLengthMax(source.length)
-    return this.#run(source, bound, (zstd) => {
-      if (this.#compressContext === 0) this.#compressContext = allocated(zstd.createCompressContext())
-      return zstd.compress(this.#compressContext, this.#target, bound, this.#source, source.length, 0, 0, level)
-    })
-  }
-
-  decompress(source: Uint8Array, rawLength: number): Buffer {
-    checkFrame(source, rawLength)
-    const raw = this.#run(source, rawLength, (zstd) => {
-      if (this.#decompressContext === 0) this.#decompressContext = allocated(zstd.createDecompressContext())
-      return zstd.decompress(this.#decompressContext, this.#target, rawLength, this.#source, source.length, 0, 0)
-    })
-    if (raw.length !== rawLength) throw new Error(`the zstd frame holds ${raw.length} bytes instead of ${rawLength}`)
-    return raw
-  }
-
-  /** Runs one call on `source`, copied into WebAssembly memory, and copies out what it put there. */
-  #run(source: Uint8Array, targetBytes: number, call: (zstd: Zstd) => number): Buffer {
     let isSound = false
     try {
       const zstd = this.#use()
-      this.#reserve(zstd, source.length, targetBytes)
+      this.#reserve(zstd, source.length, bound)
+      if (this.#compressContext === 0) this.#compressContext = allocated(zstd.createCompressContext())
       zstd.memory().set(source, this.#source)
-      const result = call(zstd)
-      const copy = result < 0 ? undefined : copyOut(zstd, this.#target, result)
-      isSound = zstd.memory().length <= HEAP_BYTES_KEPT
-      if (copy === undefined) throw new Error(`zstd failed with error ${-result}`)
-      return copy
+      const length = zstd.compress(this.#compressContext, this.#target, bound, this.#source, source.length, 0, 0, level)
+      if (length < 0) throw new Error(`zstd failed with error ${-length}`)
+      isSound = true
+      return copyOut(zstd, this.#target, length)
     } finally {
-      if (!isSound) this.#zstd = undefined
+      this.#keep(isSound)
     }
+  }
+
+  decompress(source: Uint8Array, start: number, end: number, rawLength: number): Buffer {
+    const frame = source.subarray(start, end)
+    checkFrame(frame, rawLength)
+    const target = Buffer.allocUnsafeSlow(rawLength)
+    this.#decode(frame, target, rawLength)
+    return target
+  }
+
+  decompressInto(source: Uint8Array, start: number, end: number, target: Uint8Array, rawLength: number): void {
+    const frame = source.subarray(start, end)
+    checkFrame(frame, rawLength)
+    this.#decode(frame, target, rawLength)
+  }
+
+  #decode(frame: Uint8Array, target: Uint8Array, rawLength: number): void {
+    let isSound = false
+    try {
+      const zstd = this.#use()
+      this.#reserve(zstd, frame.length, rawLength)
+      if (this.#decompressContext === 0) this.#decompressContext = allocated(zstd.createDecompressContext())
+      zstd.memory().set(frame, this.#source)
+      const length = zstd.decompress(this.#decompressContext, this.#target, rawLength, this.#source, frame.length, 0, 0)
+      if (length < 0) throw new Error(`zstd failed with error ${-length}`)
+      if (length !== rawLength) throw new Error(`the zstd frame holds ${length} bytes instead of ${rawLength}`)
+      target.set(zstd.memory().subarray(this.#target, this.#target + length), 0)
+      isSound = true
+    } finally {
+      this.#keep(isSound)
+    }
+  }
+
+  /** Lets the module go after an error, and when its memory has grown too much. */
+  #keep(isSound: boolean): void {
+    if (!isSound || (this.#zstd !== undefined && this.#zstd.memory().length > HEAP_BYTES_KEPT)) this.#zstd = undefined
   }
 
   /** The module, started again if it was let go. */

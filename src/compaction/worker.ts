@@ -7,7 +7,6 @@
  * Jobs open the tables they read themselves, without a cache, and close them again: nothing is kept between jobs.
  */
 import { isMainThread, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
-import { initChecksum } from '../codec/checksum.js'
 import { PAUSE, type Task } from '../util/task.js'
 import { openWorkerVfs } from '../vfs/node.js'
 import type { Vfs } from '../vfs/vfs.js'
@@ -86,18 +85,17 @@ function announce(control: Int32Array): void {
   Atomics.notify(control, POSTED)
 }
 
-async function serve(start: WorkerStart): Promise<void> {
+function serve(start: WorkerStart): void {
   const { control } = start
   process.on('exit', () => {
     Atomics.store(control, STATE, EXITED)
     announce(control)
   })
-  await initChecksum()
   new JobLoop(start).listen()
 }
 
 const start = workerData as WorkerStart | null | undefined
 if (!isMainThread && start?.control instanceof Int32Array) {
   // Loses against a main thread that has given up on this worker and runs its jobs itself.
-  if (Atomics.compareExchange(start.control, STATE, STARTING, RUNNING) === STARTING) void serve(start)
+  if (Atomics.compareExchange(start.control, STATE, STARTING, RUNNING) === STARTING) serve(start)
 }

@@ -1,7 +1,6 @@
 /**
  * Long tasks of maintenance under the eyes of their caller: between their steps they may be ended, and tell how far they are.
  */
-import { initChecksum } from '../codec/checksum.js'
 import { systemClock } from '../util/clock.js'
 import { StoreError } from '../util/errors.js'
 import { slices } from '../util/slices.js'
@@ -9,7 +8,6 @@ import { runTask, type Task } from '../util/task.js'
 
 /** Runs a task, letting the event loop turn, and calls `onStep` between its steps; what that throws ends the task. */
 export async function runSupervised<T>(task: Task<T>, onStep: () => void): Promise<T> {
-  await initChecksum()
   return runTask(supervised(task, onStep), slices(systemClock))
 }
 

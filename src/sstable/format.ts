@@ -95,17 +95,15 @@ export function openBlock(
   const rawLength = readUint32(frame, payloadEnd)
   const codecId = frame[payloadEnd + 4]!
   if (rawLength > rawLengthMax) throw corruption(`a block claims ${rawLength} bytes, more than ${rawLengthMax}`, path, offset)
-  const payload = frame.subarray(start, payloadEnd)
   if (codecId === CODEC_NONE) {
-    if (payload.length !== rawLength) {
-      throw corruption(`a block claims ${rawLength} bytes and has ${payload.length}`, path, offset)
-    }
-    return payload
+    const length = payloadEnd - start
+    if (length !== rawLength) throw corruption(`a block claims ${rawLength} bytes and has ${length}`, path, offset)
+    return frame.subarray(start, payloadEnd)
   }
   if (!isCodecId(codecId)) throw corruption(`a block names the unknown codec ${codecId}`, path, offset)
   const codec = codecById(codecId)
   try {
-    return codec.decompress(payload, rawLength)
+    return codec.decompress(frame, start, payloadEnd, rawLength)
   } catch (cause) {
     throw corruption('a block cannot be decompressed', path, offset, cause)
   }

@@ -32,9 +32,10 @@ export interface StoreOptions {
   /** Bytes of a table block before compression, the unit of reading: 64 B to 1 MiB, default 16 KiB. */
   blockSize?: number
   /**
-   * Codec of table blocks: `'zstd'`, `'snappy'` or `'none'`, default `'zstd'`. `'zstd'` means zstd in the last level, which holds
-   * nine tenths of the data, and snappy above it, where data is soon rewritten. An array names the codec of each level from level 0 on;
-   * its last element serves all deeper levels (1 to 7 elements).
+   * Codec of table blocks: `'snappy'`, `'zstd'` or `'none'`, default `'snappy'`. `'zstd'` takes 10 to 30 % less of the disk, and three
+   * times as long to read a block that is not cached; it means zstd in the last level, which holds nine tenths of the data, and snappy
+   * above it, where data is soon rewritten. An array names the codec of each level from level 0 on; its last element serves all deeper
+   * levels (1 to 7 elements).
    */
   compression?: CompressionName | readonly CompressionName[]
   /** Effort of zstd: 1 to 19, default 1. */
@@ -103,7 +104,7 @@ export const defaultOptions = {
   memtableSize: 4 * MIB,
   blockCacheSize: 64 * MIB,
   blockSize: 16 * KIB,
-  compression: 'zstd',
+  compression: 'snappy',
   compressionLevel: 1,
   bloomFalsePositiveRate: 0.01,
   walSync: 'os',

@@ -17,7 +17,6 @@
  * 5. After a clean close, what is recovered holds everything that was there when the store was closed.
  */
 import { BlockCache } from '../cache/block_cache.js'
-import { initChecksum } from '../codec/checksum.js'
 import { prepareZstd } from '../codec/zstd.js'
 import { CompactionScheduler } from '../compaction/compaction_scheduler.js'
 import { createExecutor } from '../compaction/create_executor.js'
@@ -62,12 +61,12 @@ export function openEngineSync(location: StoreLocation, options: StoreOptions | 
 }
 
 /**
- * Has the programs compiled that checksums and decompression run, which is most of what the first read of a young process would take
- * otherwise: threads of V8's do it while the manifest is read. The synchronous form leaves it to that read.
+ * Has zstd's program compiled for a store that is to use it, which is most of what the first read of a young process would take otherwise:
+ * threads of V8's do it while the manifest is read. The synchronous form leaves it to that read.
  */
 class Preparation {
   readonly #options: ResolvedOptions
-  #ready: Promise<unknown> | undefined
+  #ready: Promise<void> | undefined
 
   constructor(options: ResolvedOptions) {
     this.#options = options
@@ -75,7 +74,7 @@ class Preparation {
 
   *begin(): Task<void> {
     const run = async (): Promise<void> => {
-      this.#ready = Promise.all([initChecksum(), this.#options.compression.includes('zstd') ? prepareZstd() : undefined])
+      if (this.#options.compression.includes('zstd')) this.#ready = prepareZstd()
     }
     yield* step({ run, runSync: () => undefined })
   }
@@ -96,8 +95,6 @@ function locate(location: StoreLocation, options: StoreOptions | undefined): { p
 
 function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
   const { vfs } = options
-  // Until this has had its effect checksums are computed in JavaScript: slower, but the same.
-  options.clock.nextTurn(() => void initChecksum())
   const isNew = yield* prepareDirectory(path, options)
   const preparation = new Preparation(options)
   if (!isNew) yield* preparation.begin()
