@@ -33,16 +33,17 @@ export interface EngineProbe {
   readonly durability: Readonly<Partial<Record<Durability, string>>>
   readonly isPersistent: boolean
   readonly hasSyncGet: boolean
+  readonly hasZstd: boolean
 }
 
 async function probe(task: ChildTask): Promise<EngineProbe> {
-  const { version, settings, durability, isPersistent, hasSyncGet, open } = await loadEngine(task.engine)
+  const { version, settings, durability, isPersistent, hasSyncGet, hasZstd = false, open } = await loadEngine(task.engine)
   const store = await open({ dir: task.dir })
   await store.put('key', Buffer.from('value'))
   const found = await store.get('key')
   await store.close()
   if (found === undefined || Buffer.from(found).toString() !== 'value') throw new Error('it does not read what it wrote')
-  return { version, settings, durability, isPersistent, hasSyncGet }
+  return { version, settings, durability, isPersistent, hasSyncGet, hasZstd }
 }
 
 async function measure(task: ChildTask, name: string): Promise<ChildResult> {

@@ -21,7 +21,7 @@ const PATIENCE_MS = 300_000
 /** A million records in a Map are enough to see what it costs; ten million do not fit. */
 const MAP_RECORDS_MAX = 2_000_000
 /** Workloads of which each engine runs one round: they take long. */
-const ONCE: ReadonlySet<string> = new Set(['prepare', ...GROWING])
+const ONCE: ReadonlySet<string> = new Set(['prepare', 'prepare_zstd', ...GROWING])
 
 /** One run that is to be made. */
 interface Task {
@@ -90,6 +90,7 @@ export class Session {
     for (let round = 0; round < rounds; round++) {
       for (const workload of workloads) if (!ONCE.has(workload)) add(workload, round, records)
     }
+    if (workloads.includes('prepare_zstd')) add('prepare_zstd', 0, records)
     for (const workload of workloads.filter((name) => GROWING.includes(name))) {
       for (const count of workload === 'sustained' ? growth.slice(-2) : growth) add(workload, 0, count)
     }
@@ -160,6 +161,7 @@ function reasonOf(error: unknown): string {
 function canRun({ needs, durability }: Workload, engine: string, probe: EngineProbe, records: number): boolean {
   if (probe.durability[durability] === undefined) return false
   if (needs === 'getSync' && !probe.hasSyncGet) return false
+  if (needs === 'zstd' && !probe.hasZstd) return false
   if ((needs === 'order' || needs === 'persistence') && !probe.isPersistent) return false
   return engine !== 'map' || records <= MAP_RECORDS_MAX
 }

@@ -41,6 +41,8 @@ export type Target = { readonly row: string } & (
       readonly metric: string
       readonly factor: number
       readonly rivals: Rivals
+      /** What the rivals run instead. */
+      readonly rivalWorkload?: string
       readonly unit: string
       readonly scale: number
     }
@@ -107,9 +109,10 @@ export const TARGETS: readonly Target[] = [
   { row: 'open, in a new process', kind: 'limit', workloads: ['open'], metric: 'openAndReadMs', most: 4, unit: 'ms', scale: 1 },
   { row: 'open, again', kind: 'limit', workloads: ['openwarm'], metric: 'openAndReadMs', most: 4, unit: 'ms', scale: 1 },
   {
-    row: 'bytes on disk after compaction',
+    row: 'bytes on disk after compaction, with zstd',
     kind: 'share',
-    workloads: ['prepare'],
+    workloads: ['prepare_zstd'],
+    rivalWorkload: 'prepare',
     metric: 'diskBytes',
     factor: 1,
     rivals: 'all',

@@ -28,6 +28,8 @@ export interface OpenOptions {
   readonly cacheBytes?: number
   /** As little memory as the engine can do with. */
   readonly lowMemory?: boolean
+  /** Zstandard for tables, where `hasZstd`; absent means the engine's default. */
+  readonly compression?: 'zstd'
 }
 
 /** Is given every entry of a scan. */
@@ -69,6 +71,8 @@ export interface Engine {
   /** Whether data is there again after a close. */
   readonly isPersistent: boolean
   readonly hasSyncGet: boolean
+  /** Whether Zstandard can be chosen, and is not the default. */
+  readonly hasZstd?: boolean
   open(options: OpenOptions): Promise<OpenEngine>
 }
 

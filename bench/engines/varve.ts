@@ -2,10 +2,11 @@
 import { type BatchOperation, lowMemoryOptions, Store, type StoreOptions } from 'varve'
 import { type Engine, type Found, type OpenEngine, type OpenOptions, versionIn, type Visit } from './engine.js'
 
-async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: OpenOptions): Promise<OpenEngine> {
+async function open({ dir, cacheBytes, durability = 'os', lowMemory = false, compression }: OpenOptions): Promise<OpenEngine> {
   const options: StoreOptions = {
     ...(lowMemory ? lowMemoryOptions : {}),
     ...(cacheBytes === undefined ? {} : { blockCacheSize: cacheBytes }),
+    ...(compression === undefined ? {} : { compression }),
     walSync: durability,
   }
   const store = await Store.open(dir, options)
@@ -32,9 +33,10 @@ async function open({ dir, cacheBytes, durability = 'os', lowMemory = false }: O
 
 export const engine: Engine = {
   version: versionIn('.'),
-  settings: 'defaults: zstd in the last level and snappy above it, 4 MiB memtable, Bloom filters; string keys',
+  settings: 'defaults: snappy, 4 MiB memtable, Bloom filters; string keys',
   durability: { none: "walSync: 'none'", os: "walSync: 'os'", always: "walSync: 'always'" },
   isPersistent: true,
   hasSyncGet: true,
+  hasZstd: true,
   open,
 }

@@ -95,12 +95,13 @@ function judgeLimit({ workloads, metric, most, unit, scale }: Of<'limit'>, measu
   return { demand, measured: `${format(worst.value)} ${unit}${where}`, isMet: missed.length === 0 }
 }
 
-function judgeShare({ workloads, metric, factor, rivals, unit, scale }: Of<'share'>, measured: Measurements): Omit<Verdict, 'row'> {
+function judgeShare(target: Of<'share'>, measured: Measurements): Omit<Verdict, 'row'> {
+  const { workloads, metric, factor, rivals, rivalWorkload, unit, scale } = target
   const demand = rivals === 'all' ? `≤ ${factor} × the smallest peer` : `≤ ${factor} × ${nameOf(rivals)}`
   const shares: { name: string; ratio: number; text: string }[] = []
   for (const name of workloads) {
     const own = measured.median(name, 'varve', metric)
-    const best = measured.best(name, metric, false, rivalsIn(rivals, measured))
+    const best = measured.best(rivalWorkload ?? name, metric, false, rivalsIn(rivals, measured))
     if (own === undefined || best === undefined) continue
     const ratio = own / best.value
     shares.push({

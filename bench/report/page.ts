@@ -137,7 +137,8 @@ export function withReadmeTable(readme: string, measured: Measurements): string 
     return numbers[0] === undefined ? [] : [[words, ...numbers.map((number) => (number === undefined ? '' : format(number)))]]
   })
   const disk = engines.map((engine) => measured.median('prepare', engine, 'diskBytes'))
-  if (disk[0] !== undefined) rows.push(['on disk, MB', ...disk.map((number) => (number === undefined ? '' : format(number / 1e6)))])
+  if (disk[0] !== undefined)
+    rows.push(['on disk by default, MB', ...disk.map((number) => (number === undefined ? '' : format(number / 1e6)))])
   const { machine, time } = measured.results[0]!
   const where = `on ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, ${time.slice(0, 10)}`
   const what = `${measured.records.toLocaleString('en')} records of ${KEY_BYTES}-byte keys and ${VALUE_BYTES}-byte values`

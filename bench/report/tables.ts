@@ -110,14 +110,18 @@ the loop turn every quarter of a millisecond. How it is measured is told in [ben
       'MB of resident memory of the whole process, up to the end of the measurement; Node itself takes some 45 of it.',
       cellTable(measured, all, [['peakMemoryBytes', 1e-6]]),
     ),
-    section('Disk', `MB on disk after closing; \`prepare\` has compacted before.`, cellTable(measured, all, [['diskBytes', 1e-6]])),
+    section(
+      'Disk',
+      `MB on disk after closing; \`prepare\` and \`prepare_zstd\` have compacted before.`,
+      cellTable(measured, all, [['diskBytes', 1e-6]]),
+    ),
     section(
       'Write and space amplification',
       `Bytes handed to the system for writing per byte of keys and values, from before the first write until after closing;
 and bytes on disk then per byte of keys and values that can be read. An engine that writes to a mapped file hides some of the first.`,
       cellTable(
         measured,
-        ['prepare', ...writing],
+        ['prepare', 'prepare_zstd', ...writing],
         [
           ['writeAmplification', 1],
           ['spaceAmplification', 1],

@@ -1,5 +1,5 @@
 /** Writing into a fresh store: in sequence and at random, one at a time, many in flight, in batches, waiting for the disk or not. */
-import type { Durability, OpenEngine } from '../engines/engine.js'
+import type { Durability, OpenEngine, OpenOptions } from '../engines/engine.js'
 import { type Limit, type Metrics, nextTurn, timeAwaited, timeInFlight } from '../measure.js'
 import { writtenBytes } from '../process_facts.js'
 import { KEY_BYTES, Order, VALUE_BYTES } from '../records.js'
@@ -73,9 +73,9 @@ export async function fillInBatches(run: Run, store: OpenEngine, batch: number):
 /** Batches of this size fill the prepared store: with 1000 of 1000 records, lmdb 3.5.6 aborts at the next start. */
 const PREPARE_BATCH = 500
 
-async function prepare(run: Run): Promise<Metrics> {
+async function prepare(run: Run, options: Omit<OpenOptions, 'dir'> = {}): Promise<Metrics> {
   const { records } = run
-  const store = await openStore(run, false)
+  const store = await openStore(run, false, options)
   const startBytes = writtenBytes()
   const start = performance.now()
   await fillInBatches(run, store, PREPARE_BATCH)
@@ -139,7 +139,19 @@ export const fills: readonly (readonly [string, Workload])[] = [
       about: `random order, batches of ${PREPARE_BATCH}, then a compaction: makes the store that the others read`,
       store: 'fresh',
       durability: 'os',
-      run: prepare,
+      run: (run) => prepare(run),
+    },
+  ],
+  [
+    'prepare_zstd',
+    {
+      ...RATE,
+      group: 'preparing',
+      about: 'the same with Zstandard, by engines that have it and do not use it by default',
+      store: 'fresh',
+      durability: 'os',
+      needs: 'zstd',
+      run: (run) => prepare(run, { compression: 'zstd' }),
     },
   ],
   [

@@ -56,7 +56,7 @@ export interface Workload {
   readonly durability: Durability
   /** Whether it writes enough that the delay of the event loop under it is of interest. */
   readonly isWriteLoad?: boolean
-  readonly needs?: 'getSync' | 'order' | 'persistence'
+  readonly needs?: 'getSync' | 'order' | 'persistence' | 'zstd'
   run(run: Run): Promise<Metrics>
 }
 

@@ -32,8 +32,8 @@ export interface StoreOptions {
   /** Bytes of a table block before compression, the unit of reading: 64 B to 1 MiB, default 16 KiB. */
   blockSize?: number
   /**
-   * Codec of table blocks: `'snappy'`, `'zstd'` or `'none'`, default `'snappy'`. `'zstd'` takes 10 to 30 % less of the disk, and three
-   * times as long to read a block that is not cached; it means zstd in the last level, which holds nine tenths of the data, and snappy
+   * Codec of table blocks: `'snappy'`, `'zstd'` or `'none'`, default `'snappy'`. `'zstd'` takes 5 to 25 % less of the disk, and makes
+   * reads that miss the cache slower (`docs/table.md`); it means zstd in the last level, which holds nine tenths of the data, and snappy
    * above it, where data is soon rewritten. An array names the codec of each level from level 0 on; its last element serves all deeper
    * levels (1 to 7 elements).
    */
