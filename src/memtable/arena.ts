@@ -149,6 +149,11 @@ export class Arena {
     return arena
   }
 
+  /** Leaves no room for entries. */
+  exhaust(): void {
+    this.words[H_NODE_END] = this.words[H_RECORD_START]!
+  }
+
   /** A view of an arena that was filled and frozen, in another thread perhaps. */
   static attach(buffer: SharedArrayBuffer): Arena {
     const arena = new Arena(buffer)

@@ -49,6 +49,13 @@ export class Memtable {
     return new Memtable(Arena.reset(new SharedArrayBuffer((capacityBytes + 3) & ~3)))
   }
 
+  /** A memtable without room for anything: it stands for one that is made when it is needed. */
+  static placeholder(): Memtable {
+    const memtable = Memtable.create(ARENA_BYTES_MIN)
+    memtable.memory.exhaust()
+    return memtable
+  }
+
   /** An empty memtable in the arena of a former one. It costs no clearing. */
   static reuse(arena: SharedArrayBuffer): Memtable {
     return new Memtable(Arena.reset(arena))

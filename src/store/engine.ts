@@ -18,7 +18,7 @@
  *    is (`shortage.ts`).
  */
 import type { BlockCache } from '../cache/block_cache.js'
-import type { CompactionSummary, FlushRequest, FlushSummary, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'
+import type { CompactionSummary, FlushSummary, Installation, JobDescription, Scheduler } from '../compaction/scheduler.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { TableCache } from '../sstable/table_cache.js'
 import { OwnedClock } from '../util/clock.js'
@@ -33,6 +33,7 @@ import { checkRange } from './call_options.js'
 import { Closing } from './closing.js'
 import type { CommitHost } from './commit_host.js'
 import { CommitQueue } from './commit_queue.js'
+import type { EngineParts, SlotFlush } from './engine_parts.js'
 import { type RecoveryEvent, StoreEmitter, type StoreEvents } from './events.js'
 import { IdleWatch } from './idle_watch.js'
 import { KeepAlive } from './keep_alive.js'
@@ -40,7 +41,7 @@ import { LogSet } from './log_set.js'
 import { LoopTurn } from './loop_turn.js'
 import { OpenReaders } from './open_readers.js'
 import type { ResolvedOptions } from './options.js'
-import { MemtableSet, type RecoveredMemtable } from './memtable_set.js'
+import { MemtableSet } from './memtable_set.js'
 import { ObsoleteFiles } from './obsolete_files.js'
 import { type MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
@@ -54,28 +55,6 @@ import { Writes } from './writes.js'
 
 /** Bytes of entries above which `close` writes the memtable to a table instead of leaving it to the log. */
 const CLOSE_FLUSH_BYTES = 64 * 1024
-
-/** A frozen memtable on its way to a table. */
-interface SlotFlush extends FlushRequest {
-  readonly slot: MemtableSlot
-}
-
-/** What opening a store has found and made; see `recovery.ts`. */
-export interface EngineParts {
-  readonly options: ResolvedOptions
-  readonly path: string
-  readonly lock: StoreLock | undefined
-  readonly manifest: Manifest
-  readonly blockCache: BlockCache
-  readonly tables: TableCache
-  /** Memtables filled from the logs, newest first; at least one, and only the first is not frozen. */
-  readonly memtables: readonly RecoveredMemtable[]
-  /** Whether what was recovered must become a table before anything written later is called durable. */
-  readonly mustFlush: boolean
-  readonly lastSequence: number
-  readonly nextFileNumber: number
-  readonly makeScheduler: (engine: Engine) => Scheduler<SlotFlush>
-}
 
 /** One open store. */
 export class Engine implements CommitHost {
@@ -93,7 +72,6 @@ export class Engine implements CommitHost {
   readonly blockCache: BlockCache
   readonly tables: TableCache
   readonly manifest: Manifest
-  readonly scheduler: Scheduler<SlotFlush> | undefined
   readonly memtables: MemtableSet
   view: ReadView
   visibleSequence: number
@@ -102,6 +80,8 @@ export class Engine implements CommitHost {
   readonly #vfs: Vfs
   readonly #lock: StoreLock | undefined
   readonly #keepAlive = new KeepAlive()
+  readonly #makeScheduler: EngineParts['makeScheduler'] | undefined
+  #scheduler: Scheduler<SlotFlush> | undefined
   /** Timers of the store: they end with it. */
   readonly #clock: OwnedClock
   /** Frozen, but not all visible yet: oldest first. */
@@ -150,14 +130,20 @@ export class Engine implements CommitHost {
     this.queue = new CommitQueue(this, this.logs, clock, turn, options, parts.lastSequence)
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)
-    this.scheduler = options.readOnly ? undefined : parts.makeScheduler(this)
+    this.#makeScheduler = options.readOnly ? undefined : parts.makeScheduler
     const obsolete = new ObsoleteFiles(files, clock, () => this.#state === 'open')
     files.listener = {
       onObsolete: () => obsolete.request(),
       onDeleteTable: (fileNumber) => this.tables.evict(fileNumber),
       onDeleteError: (path, error) => this.emit('warning', { message: `could not delete ${path}: ${String(error)}` }),
     }
-    if (this.scheduler !== undefined) this.#startBackgroundWork(parts.mustFlush)
+    if (!options.readOnly) this.#startBackgroundWork(parts.mustFlush)
+  }
+
+  /** Made when it is first asked for; none where nothing is written. */
+  get scheduler(): Scheduler<SlotFlush> | undefined {
+    this.#scheduler ??= this.#makeScheduler?.(this)
+    return this.#scheduler
   }
 
   get status(): StoreStatus {
@@ -192,13 +178,19 @@ export class Engine implements CommitHost {
   admit(arenaBytes: number): boolean {
     const { active } = this.memtables
     if (active.memtable.hasRoomFor(arenaBytes)) return true
+    const capacityBytes = Math.max(this.options.memtableSize, Memtable.capacityFor(arenaBytes))
+    if (this.memtables.isUnbegun) {
+      this.memtables.begin(capacityBytes, active.firstLog)
+      this.#replaceView(this.view.version)
+      return true
+    }
     if (active.memtable.entryCount > 0 && !this.pressure.mayFreeze()) {
       this.shortage.retry(false)
       this.shortage.checkRoomMayCome()
       this.scheduler!.poke()
       return false
     }
-    this.#roll(Math.max(this.options.memtableSize, Memtable.capacityFor(arenaBytes)))
+    this.#roll(capacityBytes)
     return true
   }
 
@@ -439,6 +431,17 @@ export class Engine implements CommitHost {
   }
 
   #startBackgroundWork(mustFlush: boolean): void {
+    if (mustFlush || this.memtables.frozenCount > 0) this.#flushRecovered(mustFlush)
+    this.#updatePressure()
+    // What an earlier process left to be done is done, though nobody writes. A turn later: the first read need not wait for it.
+    this.#clock.nextTurn(() => {
+      if (this.#state !== 'open') return
+      this.scheduler!.poke()
+      this.idle.touch()
+    })
+  }
+
+  #flushRecovered(mustFlush: boolean): void {
     const scheduler = this.scheduler!
     for (const slot of this.memtables.slots.slice(1).reverse()) scheduler.requestFlush({ slot, memtable: slot.memtable })
     if (mustFlush && this.memtables.active.memtable.entryCount > 0) this.#roll(this.options.memtableSize)
@@ -447,10 +450,6 @@ export class Engine implements CommitHost {
     this.logs.setFloor(
       new RecoveredFloor(scheduler, this.shortage, this.options.clock, this.#keepAlive, isLeft, () => this.#state !== 'open'),
     )
-    this.#updatePressure()
-    scheduler.poke()
-    // What an earlier process left to be cleaned up is cleaned up, though nobody writes.
-    this.idle.touch()
   }
 
   /** Freezes the active memtable and begins another, with its own log. */

@@ -84,6 +84,12 @@ export class MemtableSet {
     slot.lastSequence = sequence - 1
   }
 
+  /** Whether the active memtable is still that which opening puts in its place: it takes up no memory that a reader would not need. */
+  get isUnbegun(): boolean {
+    const { memtable } = this.active
+    return memtable.entryCount === 0 && !memtable.hasRoomFor(0)
+  }
+
   /**
    * Begins a new memtable, whose operations go to the log `firstLog` and later ones. Returns the former one, frozen; `undefined` when it
    * was empty and has been dropped.

@@ -38,7 +38,8 @@ import type { Vfs } from '../vfs/vfs.js'
 import { OperationReader } from '../wal/operations.js'
 import { PAYLOAD_PREFIX_BYTES } from '../wal/format.js'
 import { type ClosedMark, type LogsRecoveryReport, recoverLogs } from '../wal/recovery.js'
-import { Engine, type EngineParts } from './engine.js'
+import { Engine } from './engine.js'
+import type { EngineParts } from './engine_parts.js'
 import type { RecoveredMemtable } from './memtable_set.js'
 import { type ResolvedOptions, type StoreOptions, resolveOptions } from './options.js'
 
@@ -47,6 +48,21 @@ const REPLAYED_LOGS_MAX = 4
 
 /** How often a store that another process changes meanwhile is read. It takes milliseconds, and so does a flush. */
 const READ_ONLY_ATTEMPTS_MAX = 100
+
+/** What the manifest and the folder tell. */
+type Found = Pick<ManifestRecovery, 'manifest' | 'logNumbers' | 'unnamedTables' | 'closedSequence' | 'hasLeftovers'>
+
+/** Of a store that was just made. */
+const NOTHING_FOUND = { logNumbers: [], unnamedTables: [], closedSequence: undefined, hasLeftovers: false }
+
+/** What the logs held. */
+interface Replayed {
+  readonly report: LogsRecoveryReport
+  readonly memtables: RecoveredMemtable[]
+}
+
+const NO_LOGS = { logs: [], records: 0, operations: 0, tornBytes: 0, droppedLogs: [], unsyncedLogs: [], damage: [] }
+const NO_WARNINGS: readonly string[] = []
 
 /** Opens a store. @throws StoreError see `Store.open` */
 export async function openEngine(location: StoreLocation, options: StoreOptions | undefined): Promise<Engine> {
@@ -110,7 +126,7 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
     const isStillNew = isNew && inspectDirectory(vfs, path) !== 'store'
     if (isStillNew) {
       manifest = yield* Manifest.create(vfs, path)
-      return yield* assemble(path, options, lock, { manifest, logNumbers: [], unnamedTables: [], closedSequence: undefined })
+      return yield* assemble(path, options, lock, { ...NOTHING_FOUND, manifest })
     }
     const recovered = yield* Manifest.recover(vfs, path, { readOnly: false })
     manifest = recovered.manifest
@@ -206,24 +222,11 @@ function* prepareDirectory(path: string, options: ResolvedOptions): Task<boolean
   return true
 }
 
-function* assemble(
-  path: string,
-  options: ResolvedOptions,
-  lock: StoreLock | undefined,
-  recovered: Pick<ManifestRecovery, 'manifest' | 'logNumbers' | 'unnamedTables' | 'closedSequence'>,
-): Task<Engine> {
+function* assemble(path: string, options: ResolvedOptions, lock: StoreLock | undefined, recovered: Found): Task<Engine> {
   const { vfs, clock } = options
-  const { manifest, logNumbers, closedSequence } = recovered
-  const replay = new Replay(options.memtableSize, manifest.state.logNumber)
-  const report = yield* recoverLogs(
-    vfs,
-    path,
-    logNumbers,
-    manifest.state.lastSequence + 1,
-    { salvage: options.recovery === 'salvage', closed: closedMark(path, manifest, closedSequence) },
-    (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
-  )
-  const warnings = yield* tidyUp(path, options, recovered, report)
+  const { manifest } = recovered
+  const { report, memtables } = needsNoLog(recovered) ? withoutLogs(manifest) : yield* replayLogs(path, options, recovered)
+  const warnings = options.readOnly || isTidy(recovered, report) ? NO_WARNINGS : yield* tidyUp(path, options, recovered, report)
   // What was salvaged becomes a table, too: the damaged log would refuse the next opening.
   const isInDoubt = report.unsyncedLogs.length > 0 || report.damage.length > 0
   const mustFlush = !options.readOnly && (isInDoubt || report.logs.length > REPLAYED_LOGS_MAX)
@@ -235,7 +238,7 @@ function* assemble(
     manifest,
     blockCache,
     tables: new TableCache(vfs, path, blockCache, options.maxOpenTables, new ReadStats(clock)),
-    memtables: replay.finish(),
+    memtables,
     mustFlush,
     lastSequence: report.lastSequence,
     nextFileNumber: manifest.state.nextFileNumber,
@@ -259,20 +262,48 @@ function* assemble(
     },
   }
   const engine = new Engine(parts)
-  reportRecovery(engine, report)
+  if (report.logs.length > 0 || report.damage.length > 0) reportRecovery(engine, report)
   // A turn later, so that a listener added right after opening hears of it.
   if (warnings.length > 0) clock.nextTurn(() => warnings.forEach((message) => engine.emit('warning', { message })))
   return engine
 }
 
+/** Whether everything that the manifest says was there is in tables. After a clean close it is, or a small log is there. */
+function needsNoLog({ manifest, logNumbers, closedSequence }: Found): boolean {
+  return logNumbers.length === 0 && (closedSequence === undefined || closedSequence <= manifest.state.lastSequence)
+}
+
+/** What `replayLogs` would give. Opening runs in young processes, where all code that need not run counts. */
+function withoutLogs(manifest: Manifest): Replayed {
+  const { lastSequence, logNumber } = manifest.state
+  return { report: { ...NO_LOGS, lastSequence }, memtables: [{ memtable: Memtable.placeholder(), firstLog: logNumber, lastSequence: 0 }] }
+}
+
+function* replayLogs(path: string, options: ResolvedOptions, { manifest, logNumbers, closedSequence }: Found): Task<Replayed> {
+  const replay = new Replay(options.memtableSize, manifest.state.logNumber)
+  const report = yield* recoverLogs(
+    options.vfs,
+    path,
+    logNumbers,
+    manifest.state.lastSequence + 1,
+    { salvage: options.recovery === 'salvage', closed: closedMark(path, manifest, closedSequence) },
+    (buffer, start, end, sequence, count, log) => replay.take(buffer, start, end, sequence, count, log),
+  )
+  return { report, memtables: replay.finish() }
+}
+
+/** Whether the folder holds the store and nothing else. */
+function isTidy({ hasLeftovers }: Found, report: LogsRecoveryReport): boolean {
+  return !hasLeftovers && report.damage.length === 0
+}
+
 /** Saves what is not the store's, and deletes what is nobody's. Returns what to tell. */
 function* tidyUp(
   path: string,
-  { vfs, readOnly }: ResolvedOptions,
-  { manifest, unnamedTables }: Pick<ManifestRecovery, 'manifest' | 'unnamedTables'>,
+  { vfs }: ResolvedOptions,
+  { manifest, unnamedTables }: Found,
   report: LogsRecoveryReport,
 ): Task<readonly string[]> {
-  if (readOnly) return []
   const warnings = yield* putNewerTablesAside(vfs, path, unnamedTables, report.lastSequence)
   // Where nothing could be saved there will be no table to take the place of the damaged logs, which would refuse the next opening.
   const isNothingSaved = report.damage.length > 0 && report.records === 0

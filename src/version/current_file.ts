@@ -20,17 +20,20 @@ const CURRENT_BYTES_MAX = 64
 
 /** The content of `CURRENT` for a manifest. */
 export function encodeCurrent(manifestNumber: number): Buffer {
-  const name = Buffer.from(`${manifestFileName(manifestNumber)}\n`, 'latin1')
-  const checksum = checksum32(name, 0, name.length, 0).toString(16).padStart(8, '0')
-  return Buffer.concat([name, Buffer.from(`${checksum}\n`, 'latin1')])
+  return Buffer.from(currentText(manifestNumber), 'latin1')
+}
+
+function currentText(manifestNumber: number): string {
+  const name = `${manifestFileName(manifestNumber)}\n`
+  const bytes = Buffer.from(name, 'latin1')
+  return `${name}${checksum32(bytes, 0, bytes.length, 0).toString(16).padStart(8, '0')}\n`
 }
 
 /** The number of the manifest that a content of `CURRENT` names; `undefined` when it names none. */
 export function decodeCurrent(content: Buffer): number | undefined {
-  const name = content.toString('latin1').split('\n', 1)[0]!
-  const parsed = parseFileName(name)
-  if (parsed?.kind !== 'manifest' || !encodeCurrent(parsed.fileNumber).equals(content)) return undefined
-  return parsed.fileNumber
+  const text = content.toString('latin1')
+  const parsed = parseFileName(text.slice(0, Math.max(text.indexOf('\n'), 0)))
+  return parsed?.kind === 'manifest' && currentText(parsed.fileNumber) === text ? parsed.fileNumber : undefined
 }
 
 /** The content of `CURRENT`, cut to a length above any valid one; `undefined` when there is no such file. */

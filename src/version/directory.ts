@@ -1,11 +1,11 @@
 /**
  * What a folder is, before and after a store is opened in it.
  */
-import { StoreError } from '../util/errors.js'
+import { StoreError, systemCode } from '../util/errors.js'
 import { joinPath, readFileSync } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { decodeCurrent, readCurrentSync } from './current_file.js'
-import { manifestFileName, parseFileName } from './file_names.js'
+import { CURRENT_NAME, DESTROYED_NAME, manifestFileName, parseFileName } from './file_names.js'
 import { hasManifestMagic } from './manifest_format.js'
 
 /**
@@ -25,17 +25,30 @@ export type DirectoryKind = 'absent' | 'file' | 'empty' | 'unfinished' | 'destro
 
 /** Tells what stands at `dir`. Reads at most `CURRENT` and the start of a manifest. */
 export function inspectDirectory(vfs: Vfs, dir: string): DirectoryKind {
-  const stat = vfs.statSync(dir)
-  if (stat === undefined) return 'absent'
-  if (!stat.isDirectory) return 'file'
-  const names = vfs.readdirSync(dir).filter((name) => !name.startsWith('.') && name !== 'lost+found' && !name.startsWith('LOCK'))
+  let all: string[]
+  try {
+    all = vfs.readdirSync(dir)
+  } catch (error) {
+    return withoutList(vfs, dir, error)
+  }
+  if (all.includes(DESTROYED_NAME)) return 'destroyed'
+  if (all.includes(CURRENT_NAME)) return isOtherEngine(vfs, dir, all) ? 'foreign' : 'store'
+  const names = all.filter((name) => !name.startsWith('.') && name !== 'lost+found' && !name.startsWith('LOCK'))
   if (names.length === 0) return 'empty'
   const kinds = names.map((name) => parseFileName(name)?.kind)
-  if (kinds.includes('destroyed')) return 'destroyed'
-  if (kinds.includes('current')) return isOtherEngine(vfs, dir, names) ? 'foreign' : 'store'
   // Logs and tables are made only after CURRENT is durable, so they tell of a store that lost it.
   if (kinds.includes('log') || kinds.includes('table')) return 'store'
   return kinds.every((kind) => kind === 'manifest' || kind === 'temporary') ? 'unfinished' : 'foreign'
+}
+
+/** What a path holds that cannot be listed. */
+function withoutList(vfs: Vfs, dir: string, error: unknown): DirectoryKind {
+  const code = systemCode(error)
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
+  const stat = vfs.statSync(dir)
+  if (stat === undefined) return 'absent'
+  if (!stat.isDirectory) return 'file'
+  throw error
 }
 
 /** LevelDB and its kin have the same file names; their `CURRENT` is our first line alone, and their manifest starts otherwise. */
@@ -64,6 +77,8 @@ export interface NumberedFiles {
   readonly logs: readonly number[]
   /** Ascending. */
   readonly manifests: readonly number[]
+  /** Whether there is a `CURRENT.tmp`. */
+  readonly hasTemporary: boolean
 }
 
 /** Lists the numbered files of a folder. */
@@ -71,13 +86,19 @@ export function listNumberedFiles(vfs: Vfs, dir: string): NumberedFiles {
   const tables = new Set<number>()
   const logs: number[] = []
   const manifests: number[] = []
+  let hasTemporary = false
   for (const name of vfs.readdirSync(dir)) {
     const parsed = parseFileName(name)
     if (parsed?.kind === 'table') tables.add(parsed.fileNumber)
     if (parsed?.kind === 'log') logs.push(parsed.fileNumber)
     if (parsed?.kind === 'manifest') manifests.push(parsed.fileNumber)
+    if (parsed?.kind === 'temporary') hasTemporary = true
   }
-  return { tables, logs: logs.toSorted((a, b) => a - b), manifests: manifests.toSorted((a, b) => a - b) }
+  return { tables, logs: ascending(logs), manifests: ascending(manifests), hasTemporary }
+}
+
+function ascending(numbers: number[]): number[] {
+  return numbers.length > 1 ? numbers.toSorted((a, b) => a - b) : numbers
 }
 
 /** What of a folder is in use. */

@@ -80,6 +80,8 @@ export interface ManifestRecovery {
   readonly closedSequence: number | undefined
   /** Whether the manifest had no clean end and was written anew. */
   readonly isRolledOver: boolean
+  /** Whether the folder holds anything for `sweepSync`. */
+  readonly hasLeftovers: boolean
 }
 
 /** The open manifest of a store. */
@@ -144,7 +146,6 @@ export class Manifest {
 
   /**
    * Puts a new manifest in force in the place of one that is lost or wrong. The folder is locked. Older manifests stay.
-   *
    * @param above a number that no manifest reaches, also none that `CURRENT` names and is not there: the new one is in force by nothing but
    *   its own step.
    */
@@ -184,8 +185,9 @@ export class Manifest {
       const isRolledOver = yield* manifest.#resume(file, content)
       const logNumbers = present.logs.filter((log) => log >= state.logNumber)
       const unnamedTables = [...present.tables].filter((table) => !manifest.files.isTableLive(table))
-      const { version, edits, tornBytes, closedSequence } = content
-      return { manifest, version, state, logNumbers, unnamedTables, edits, tornBytes, closedSequence, isRolledOver }
+      const areNeeded = unnamedTables.length === 0 && logNumbers.length === present.logs.length && present.manifests.length === 1
+      const hasLeftovers = !areNeeded || present.hasTemporary || isRolledOver
+      return { ...content, manifest, state, logNumbers, unnamedTables, isRolledOver, hasLeftovers }
     } catch (error) {
       closeQuietly(file)
       throw error
@@ -221,8 +223,7 @@ export class Manifest {
    * Makes an edit durable and gives the version after it. One at a time.
    *
    * @throws StoreError `ERR_DISK_FULL`: the edit was not made and can be tried again; the files it names must stay until then or be given
-   *   up
-   * by the caller. Any other error leaves it unknown whether the edit was made: keep all files, and open the store again.
+   *   up by the caller. Any other error leaves it unknown whether the edit was made: keep all files, and open the store again.
    */
   *append(edit: VersionEdit): Task<Version> {
     this.#begin()

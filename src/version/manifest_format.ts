@@ -27,7 +27,10 @@ export const MANIFEST_FORMAT_VERSION = 1
 /** Bytes of a store id. */
 export const STORE_ID_BYTES = 16
 
-const MAGIC = Buffer.from('VARVEMAN', 'latin1')
+/** `VARVEMAN`, as two numbers. */
+const MAGIC_START = 0x56524156
+const MAGIC_END = 0x4e414d45
+const MAGIC_BYTES = 8
 const STORE_ID_OFFSET = 24
 const CHECKSUM_OFFSET = MANIFEST_HEADER_BYTES - 4
 
@@ -42,7 +45,8 @@ export interface ManifestHeader {
 export function writeManifestHeader(target: Buffer, manifestNumber: number, storeId: Uint8Array): void {
   assert(storeId.length === STORE_ID_BYTES, 'a store id has 16 bytes')
   target.fill(0, 0, MANIFEST_HEADER_BYTES)
-  MAGIC.copy(target, 0)
+  writeUint32(target, 0, MAGIC_START)
+  writeUint32(target, 4, MAGIC_END)
   writeUint32(target, 8, MANIFEST_FORMAT_VERSION)
   writeUint53(target, 16, manifestNumber)
   target.set(storeId, STORE_ID_OFFSET)
@@ -53,16 +57,18 @@ export function writeManifestHeader(target: Buffer, manifestNumber: number, stor
 export function readManifestHeader(source: Buffer): ManifestHeader | undefined {
   if (source.length < MANIFEST_HEADER_BYTES || !hasManifestMagic(source)) return undefined
   if (readUint32(source, CHECKSUM_OFFSET) !== checksum32(source, 0, CHECKSUM_OFFSET, 0)) return undefined
+  const storeId = Buffer.allocUnsafeSlow(STORE_ID_BYTES)
+  source.copy(storeId, 0, STORE_ID_OFFSET, STORE_ID_OFFSET + STORE_ID_BYTES)
   return {
     formatVersion: readUint32(source, 8),
     manifestNumber: readUint53(source, 16),
-    storeId: Buffer.from(source.subarray(STORE_ID_OFFSET, STORE_ID_OFFSET + STORE_ID_BYTES)),
+    storeId,
   }
 }
 
 /** Whether `source` starts as our manifests do. */
 export function hasManifestMagic(source: Buffer): boolean {
-  return source.length >= MAGIC.length && source.compare(MAGIC, 0, MAGIC.length, 0, MAGIC.length) === 0
+  return source.length >= MAGIC_BYTES && readUint32(source, 0) === MAGIC_START && readUint32(source, 4) === MAGIC_END
 }
 
 /** What tells records of this store's manifests from those of another store's. */

@@ -90,7 +90,7 @@ export function* readManifest(file: VfsFile, manifestNumber: number): Task<Manif
     edits++
     editsEnd = reader.position
   }
-  const end = yield* reader.assess(() => true)
+  const end = reader.position >= reader.fileBytes ? 'complete' : yield* reader.assess(() => true)
   if (end === 'damaged') throw corruption('a record of the manifest is damaged', file.path, reader.position)
   if (edits === 0) throw corruption('the manifest has no snapshot', file.path, MANIFEST_HEADER_BYTES)
   return {

@@ -53,7 +53,12 @@ export class Version {
   /** A version of these tables, given by level in any order. */
   static of(levels: readonly (readonly TableMeta[])[]): Version {
     assert(levels.length <= LEVEL_COUNT, 'there are seven levels')
-    const version = new Version(Array.from({ length: LEVEL_COUNT }, (_, level) => makeLevel(level, levels[level] ?? [])))
+    const details: Level[] = []
+    for (let level = 0; level < LEVEL_COUNT; level++) {
+      const tables = levels[level]
+      details.push(tables === undefined || tables.length === 0 ? emptyLevel : makeLevel(level, tables))
+    }
+    const version = new Version(details)
     version.check()
     return version
   }
@@ -156,11 +161,9 @@ export function tableHolds(table: TableMeta, key: Uint8Array, start: number, end
 
 function makeLevel(level: number, tables: readonly TableMeta[]): Level {
   const sorted = tables.toSorted(level === 0 ? byAge : bySmallestKey)
-  return {
-    tables: sorted,
-    search: level === 0 ? emptyLevel.search : new LevelSearch(sorted),
-    bytes: sorted.reduce((sum, table) => sum + table.fileBytes, 0),
-  }
+  let bytes = 0
+  for (const table of sorted) bytes += table.fileBytes
+  return { tables: sorted, search: level === 0 ? emptyLevel.search : new LevelSearch(sorted), bytes }
 }
 
 function byAge(a: TableMeta, b: TableMeta): number {
@@ -171,8 +174,9 @@ function bySmallestKey(a: TableMeta, b: TableMeta): number {
   return compareKeys(a.smallestKey, b.smallestKey)
 }
 
+/** One call, while this code still runs for the first time when a store is opened: `compareBytes` is fast once it is compiled. */
 function compareKeys(a: Uint8Array, b: Uint8Array): number {
-  return compareBytes(a, 0, a.length, b, 0, b.length)
+  return Buffer.compare(a, b)
 }
 
 /** Whether `a` sorts before `b`; never when one of them is open. */

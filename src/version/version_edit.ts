@@ -24,7 +24,7 @@
  *
  * Invariant: what decodes is sane: levels are 0 to 6, keys are in order and not too long, counts and offsets lie within their bounds.
  */
-import { compareBytes, readUint53, writeUint53 } from '../codec/bytes.js'
+import { readUint53, writeUint53 } from '../codec/bytes.js'
 import { KEY_BYTES_MAX } from '../codec/internal_key.js'
 import { readVarint, VARINT_BYTES_MAX, varintEnd, varintLength, writeVarint } from '../codec/varint.js'
 import type { TableMeta } from '../sstable/table_meta.js'
@@ -79,7 +79,6 @@ const TAG_IGNORABLE_MAX = 127
 
 const LEVEL_MAX = 6
 const TABLE_NUMBERS = 10
-type FiveNumbers = [number, number, number, number, number]
 const TABLE_NUMBERS_BYTES = TABLE_NUMBERS * 8
 
 /** The bytes of an edit, after `headroom` free ones. */
@@ -249,9 +248,16 @@ class EditDecoder {
   #table(start: number, end: number): TableMeta {
     const keysStart = start + TABLE_NUMBERS_BYTES
     if (keysStart > end) throw this.#damage('an added table is too short')
-    const numbers = Array.from({ length: TABLE_NUMBERS }, (_, i) => this.#number(start + i * 8))
-    const [fileNumber, fileBytes, tailOffset, entryCount, deletionCount] = numbers.slice(0, 5) as FiveNumbers
-    const [keyCount, rawKeyBytes, rawValueBytes, smallestSequence, largestSequence] = numbers.slice(5) as FiveNumbers
+    const fileNumber = this.#number(start)
+    const fileBytes = this.#number(start + 8)
+    const tailOffset = this.#number(start + 16)
+    const entryCount = this.#number(start + 24)
+    const deletionCount = this.#number(start + 32)
+    const keyCount = this.#number(start + 40)
+    const rawKeyBytes = this.#number(start + 48)
+    const rawValueBytes = this.#number(start + 56)
+    const smallestSequence = this.#number(start + 64)
+    const largestSequence = this.#number(start + 72)
     const smallestKey = this.#sizedKey(keysStart, end)
     const largestKey = this.#sizedKey(varintEnd + smallestKey.length, end)
     const isSane =
@@ -261,7 +267,7 @@ class EditDecoder {
       deletionCount <= entryCount &&
       keyCount <= entryCount &&
       smallestSequence <= largestSequence &&
-      compareBytes(smallestKey, 0, smallestKey.length, largestKey, 0, largestKey.length) <= 0
+      Buffer.compare(smallestKey, largestKey) <= 0
     if (!isSane) throw this.#damage('an added table contradicts itself')
     return {
       fileNumber,

@@ -228,7 +228,11 @@ class NodeVfs implements Vfs {
   }
 
   readdirSync(path: string): string[] {
-    return guarded('list', path, () => readdirSync(path)).toSorted()
+    try {
+      return readdirSync(path).sort()
+    } catch (error) {
+      throw ioError(error, 'list', path)
+    }
   }
 
   statSync(path: string): VfsStat | undefined {
@@ -247,11 +251,20 @@ class NodeVfs implements Vfs {
   }
 
   linkSync(existing: string, added: string): void {
-    guarded('link', added, () => linkSync(existing, added))
+    try {
+      linkSync(existing, added)
+    } catch (error) {
+      throw ioError(error, 'link', added)
+    }
   }
 
   unlinkSync(path: string): void {
-    guarded('delete', path, () => retryTransient(() => unlinkSync(path)))
+    try {
+      if (isWindows) retryTransient(() => unlinkSync(path))
+      else unlinkSync(path)
+    } catch (error) {
+      throw ioError(error, 'delete', path)
+    }
   }
 
   rmdirSync(path: string): void {
@@ -290,7 +303,11 @@ class NodeVfs implements Vfs {
   }
 
   realpathSync(path: string): string {
-    return guarded('find', path, () => realpathSync(path))
+    try {
+      return realpathSync(path)
+    } catch (error) {
+      throw ioError(error, 'find', path)
+    }
   }
 
   randomBytes(count: number): Buffer {

@@ -15,9 +15,11 @@ const WINDOW_BYTES: number = 1024 * 1024
  */
 const READ_ON_THE_SPOT_BYTES_MAX: number = 64 * 1024
 
+const NOTHING = Buffer.alloc(0)
+
 /** The part of a file that is in memory. */
 export class FileWindow {
-  buffer: Buffer = Buffer.alloc(0)
+  buffer: Buffer = NOTHING
   /** Offset in the file of the first byte in `buffer`. */
   start = 0
   /** Bytes in `buffer` that are of the file. */

@@ -24,7 +24,7 @@
  *
  * Memory: two buffers of 1 MiB, or as long as the longest record. A length is compared with what the file still holds before it is used.
  */
-import { readUint32, readUint48 } from '../codec/bytes.js'
+import { readUint32, readUint48, writeUint32 } from '../codec/bytes.js'
 import { StoreError } from '../util/errors.js'
 import { PAUSE, type Task } from '../util/task.js'
 import type { VfsFile } from '../vfs/vfs.js'
@@ -39,6 +39,8 @@ const SCAN_BUDGET_FACTOR = 16
 const HITS_PER_PAUSE = 4096
 
 const FLAGS_OFFSET = 18
+
+const NOTHING = Buffer.alloc(0)
 
 /** Results of a scan that are no offset. */
 const NOT_FOUND = -1
@@ -67,7 +69,7 @@ export class RecordReader {
   position: number
   /** Offset in the file of the record read last, and its payload in `buffer`. The payload holds until the next read. */
   recordStart = 0
-  buffer: Buffer = Buffer.alloc(0)
+  buffer: Buffer = NOTHING
   payloadStart = 0
   payloadEnd = 0
   /** Greatest claim of the valid records seen. */
@@ -76,14 +78,12 @@ export class RecordReader {
   tornBytes = 0
   readonly #source: RecordFile
   readonly #window: FileWindow
-  readonly #pattern = Buffer.alloc(4)
 
   constructor(source: RecordFile, position: number) {
     this.#source = source
     this.fileBytes = source.file.sizeSync()
     this.position = position
     this.#window = new FileWindow(source.file)
-    this.#pattern.writeUInt32LE(source.fileNumber >>> 0)
   }
 
   /** Reads the record at `position` and moves behind it; `false`, without moving, when there is no valid one. */
@@ -171,6 +171,8 @@ export class RecordReader {
   *#scan(from: number, claimAbove: number, isPlausible: PayloadCheck): Task<number> {
     const window = new FileWindow(this.#source.file)
     const candidate = new FileWindow(this.#source.file)
+    const pattern = Buffer.alloc(4)
+    writeUint32(pattern, 0, this.#source.fileNumber)
     let budget = SCAN_BUDGET_BYTES + SCAN_BUDGET_FACTOR * (this.fileBytes - from)
     let position = from
     let hits = 0
@@ -182,8 +184,8 @@ export class RecordReader {
       const content = window.contentLength()
       if (content > 0) contentEnd = window.start + content
       const lastHeader = length - RECORD_HEADER_BYTES
-      let hit = buffer.indexOf(this.#pattern, RECORD_NUMBER_OFFSET)
-      for (; hit >= 0 && hit - RECORD_NUMBER_OFFSET <= lastHeader; hit = buffer.indexOf(this.#pattern, hit + 1)) {
+      let hit = buffer.indexOf(pattern, RECORD_NUMBER_OFFSET)
+      for (; hit >= 0 && hit - RECORD_NUMBER_OFFSET <= lastHeader; hit = buffer.indexOf(pattern, hit + 1)) {
         if (++hits % HITS_PER_PAUSE === 0) yield PAUSE
         const start = hit - RECORD_NUMBER_OFFSET
         const at = window.start + start

@@ -100,6 +100,42 @@ describe('opening again', () => {
     expect(again.stats().recovery).toEqual({ logs: 1, records: 10, tornBytes: 0, damagedBytes: 0, missingWrites: 0 })
   })
 
+  test('memory for writes is made with the first write, and writes of any size find room', async () => {
+    const vfs = memory()
+    const memtableSize = 1024 * 1024
+    await (await openStore(vfs)).close()
+    for (const bytes of [1, 2 * memtableSize]) {
+      const store = await openStore(vfs, { memtableSize })
+      expect(store.stats().memory.memtables).toBeLessThan(memtableSize)
+      await store.put(`k${bytes}`, Buffer.alloc(bytes, 7))
+      expect(store.stats().memory.memtables).toBeGreaterThanOrEqual(memtableSize)
+      expect(await store.get(`k${bytes}`)).toEqual(Buffer.alloc(bytes, 7))
+      await store.flush()
+      await store.close()
+    }
+    const again = await openStore(vfs)
+    expect(entriesOf(again).length).toBe(2)
+  })
+
+  test('what a crash left in the folder is deleted, and in a tidy folder nothing is', async () => {
+    const vfs = memory()
+    const store = await openStore(vfs)
+    await store.put('k', 1)
+    await store.flush()
+    await store.close()
+    await (await openStore(vfs)).close()
+    const names = vfs.files().toSorted()
+    for (const left of ['CURRENT.tmp', 'MANIFEST-000900', '000901.log', '000902.sst']) {
+      const isLog = left.endsWith('.log')
+      // A log above the oldest that is needed belongs to the store, and an empty one is no damage.
+      const path = `${store.path}/${isLog ? '000001.log' : left}`
+      if (vfs.files().includes(path)) continue
+      vfs.writeFile(path, Buffer.from(''))
+      await (await openStore(vfs)).close()
+      expect(vfs.files().toSorted(), left).toEqual(names)
+    }
+  })
+
   test('options may change from opening to opening', async () => {
     const vfs = memory()
     const codecs = ['none', 'snappy', 'zstd'] as const

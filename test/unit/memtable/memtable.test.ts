@@ -54,6 +54,13 @@ describe('memtable', () => {
     expect(lookUp(memtable, 'c')).toBeUndefined()
   })
 
+  test('one that stands for another has nothing, and no room', () => {
+    const memtable = Memtable.placeholder()
+    expect([memtable.entryCount, memtable.hasRoomFor(0), lookUp(memtable, 'a')]).toEqual([0, false, undefined])
+    expect(memtable.iterator().seekToFirst()).toBe(EXHAUSTED)
+    expect(memtable.capacityBytes).toBeLessThanOrEqual(4096)
+  })
+
   test('an empty one has nothing', () => {
     const memtable = Memtable.create(4096)
     const iterator = memtable.iterator()

@@ -121,6 +121,13 @@ describe('a folder', () => {
     expect(inspectDirectory(vfs, DIR)).toBe('store')
   })
 
+  test('that is being destroyed is none, whatever else is in it', () => {
+    const vfs = emptyDisk()
+    create(vfs).closeSync()
+    vfs.writeFile(`${DIR}/DESTROYED`, Buffer.from(''))
+    expect(inspectDirectory(vfs, DIR)).toBe('destroyed')
+  })
+
   test('of LevelDB is foreign', () => {
     const vfs = diskWith('000003.log', 'LOG', 'LOCK', 'MANIFEST-000002')
     vfs.writeFile(`${DIR}/CURRENT`, Buffer.from('MANIFEST-000002\n'))
@@ -129,7 +136,10 @@ describe('a folder', () => {
 
   test('gives its numbered files in order', () => {
     const vfs = diskWith('000012.log', '1000000.log', '000002.log', '000003.sst', 'MANIFEST-000009', 'MANIFEST-000010', 'x')
-    expect(listNumberedFiles(vfs, DIR)).toEqual({ tables: new Set([3]), logs: [2, 12, 1_000_000], manifests: [9, 10] })
+    const numbered = { tables: new Set([3]), logs: [2, 12, 1_000_000], manifests: [9, 10] }
+    expect(listNumberedFiles(vfs, DIR)).toEqual({ ...numbered, hasTemporary: false })
+    vfs.writeFile(`${DIR}/CURRENT.tmp`, Buffer.from(''))
+    expect(listNumberedFiles(vfs, DIR)).toEqual({ ...numbered, hasTemporary: true })
   })
 })
 
