@@ -25,6 +25,9 @@ export interface Wanted {
   load(context: ReadContext): Promise<void>
 }
 
+/** Gives `undefined` when there is time for a short piece of work, otherwise something to wait for. */
+export type Pace = () => Promise<void> | undefined
+
 interface HeldBlock {
   readonly fileNumber: number
   readonly index: number
@@ -41,8 +44,8 @@ export class ReadContext {
   fillCache: boolean
   /** A read on the spot that takes longer than this takes `mayBlock` away. */
   patienceMs = Infinity
-  /** Asked before a block that came through the thread pool is worked on: `undefined` or something to wait for. */
-  pace: (() => Promise<void> | undefined) | undefined = undefined
+  /** Asked before something that came through the thread pool is worked on. */
+  pace: Pace | undefined = undefined
   /** What the last call that returned `NEEDS_IO` is waiting for. */
   wanted: Wanted | undefined = undefined
   /** How many blocks and readers are held. */

@@ -12,7 +12,7 @@ import { assert } from '../util/assert.js'
 import { joinPath } from '../vfs/io.js'
 import type { Vfs } from '../vfs/vfs.js'
 import { tableFileName } from './format.js'
-import { type ReadContext, ReadStats, type Wanted } from './read_context.js'
+import { type Pace, type ReadContext, ReadStats, type Wanted } from './read_context.js'
 import type { TableMeta } from './table_meta.js'
 import { TableReader } from './table_reader.js'
 
@@ -97,18 +97,18 @@ export class TableCache {
     if (open !== undefined) return context.holdReader(open)
     let opening = this.opening.get(fileNumber)
     if (opening === undefined) {
-      opening = this.openInPool(meta)
+      opening = this.openInPool(meta, context.pace)
       this.opening.set(fileNumber, opening)
     }
     context.holdReader(await opening)
   }
 
-  private async openInPool(meta: TableMeta): Promise<TableReader> {
+  private async openInPool(meta: TableMeta, pace: Pace | undefined): Promise<TableReader> {
     const { fileNumber } = meta
     // Lets `load` enter this promise into `opening` before anything can fail.
     await undefined
     try {
-      const reader = await TableReader.open(this.vfs, this.pathOf(meta), meta, this.blockCache, this.readStats)
+      const reader = await TableReader.open(this.vfs, this.pathOf(meta), meta, this.blockCache, this.readStats, pace)
       // Meanwhile it may have been opened on the spot, or evicted: then it serves the read that waits for it, without its file being
       // kept open.
       if (!this.opening.has(fileNumber) || this.readers.has(fileNumber)) reader.release()

@@ -25,7 +25,7 @@ import type { BlockIndex } from './block_index.js'
 import type { BloomFilter } from './bloom_filter.js'
 import { entriesEndOf, entryCountOf, entryStart, findStructuralDefect, findVersion, offsetBytesOf } from './data_block.js'
 import { type BlockSource, openBlock } from './format.js'
-import { type ReadContext, ReadStats, type Wanted } from './read_context.js'
+import { type Pace, type ReadContext, ReadStats, type Wanted } from './read_context.js'
 import { TableIterator } from './table_iterator.js'
 import type { TableMeta } from './table_meta.js'
 import { type TableTail, allocateTail, parseTail } from './table_tail.js'
@@ -103,12 +103,21 @@ export class TableReader implements BlockSource {
     }
   }
 
-  /** As `openSync`, reading through the thread pool. */
-  static async open(vfs: Vfs, path: string, meta: TableMeta, cache?: BlockCache, stats: ReadStats = new ReadStats()): Promise<TableReader> {
+  /** As `openSync`, reading through the thread pool. `pace` is asked before what came is taken apart. */
+  static async open(
+    vfs: Vfs,
+    path: string,
+    meta: TableMeta,
+    cache?: BlockCache,
+    stats: ReadStats = new ReadStats(),
+    pace?: Pace,
+  ): Promise<TableReader> {
     const file = openFile(vfs, path)
     try {
       const tail = allocateTail(file, meta)
       const bytesRead = await readTimed(file, tail, tail.length, meta.tailOffset, stats)
+      const pause = pace?.()
+      if (pause !== undefined) await pause
       const reader = new TableReader(vfs, path, meta, parseTail(tail, bytesRead, meta, path), cache, stats)
       reader.attach(file)
       return reader

@@ -5,7 +5,8 @@
  * engine's own worker. So operations ask here whether the turn is spent, and then resolve through the next turn instead.
  *
  * What comes back from the thread pool can come back all at once: a thousand blocks, each to be checked and decompressed. Such work asks
- * for a `pass`, of which there are a few a turn, in the order in which they were asked for.
+ * for a `pass`, of which there are a few a turn, in the order in which they were asked for. They are given one after the other while the
+ * turn has time: in a young process, whose code is cold, one piece of work may take a hundred times as long as later.
  */
 import type { Clock } from '../util/clock.js'
 
@@ -28,6 +29,9 @@ const CHECK_EVERY = 32
 /** Passes of one turn: so many blocks take half a millisecond. */
 const PASSES_PER_TURN = 16
 
+/** Milliseconds of a turn after which it gives no more passes. */
+const PASSING_MS_MAX = 2
+
 /** The budget of one turn of the event loop, shared by all operations of a store. */
 export class LoopTurn {
   /** Counts turns in which operations were made. */
@@ -40,12 +44,27 @@ export class LoopTurn {
   #passes = 0
   /** Those who wait for a pass, in order. */
   #waiting: (() => void)[] = []
+  /** How many of them have had theirs. */
+  #passed = 0
   readonly #begin = (): void => {
     this.number++
     this.#isArmed = false
     this.#isSpent = false
     this.#passes = 0
-    if (this.#waiting.length > 0) this.#letPass()
+    if (this.#waiting.length === 0) return
+    this.#waiting.splice(0, this.#passed)
+    this.#passed = 0
+    this.watch()
+    this.#letPass()
+  }
+  /** Each pass is given when the work of the one before has been done, which is in the microtask that it was given for. */
+  readonly #letPass = (): void => {
+    if (!this.#mayPass()) return
+    this.#passes++
+    this.#waiting[this.#passed++]!()
+    if (this.#passed < this.#waiting.length) return inMicrotask(this.#letPass)
+    this.#waiting = []
+    this.#passed = 0
   }
 
   constructor(clock: Clock) {
@@ -74,7 +93,7 @@ export class LoopTurn {
   /** Leave for a short piece of work: `undefined` when it may be done at once, else a promise to wait for. */
   pass(): Promise<void> | undefined {
     this.watch()
-    if (this.#passes < PASSES_PER_TURN && this.#waiting.length === 0) {
+    if (this.#waiting.length === 0 && this.#mayPass()) {
       this.#passes++
       return undefined
     }
@@ -86,10 +105,7 @@ export class LoopTurn {
     return new Promise((resolve) => this.#clock.nextTurn(() => resolve(value)))
   }
 
-  #letPass(): void {
-    this.watch()
-    const first = this.#waiting.splice(0, PASSES_PER_TURN)
-    this.#passes = first.length
-    for (const resume of first) resume()
+  #mayPass(): boolean {
+    return this.#passes < PASSES_PER_TURN && this.#clock.nowMs() - this.#startMs < PASSING_MS_MAX
   }
 }

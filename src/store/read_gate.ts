@@ -31,6 +31,8 @@ export class ReadGate {
   private seenReads = 0
   private seenMs = 0
   private turnNumber = -1
+  /** The turn in which reads have taken what they may: none blocks any more. */
+  private closedTurn = -1
   private turnStartMs = 0
   private sinceProbe = 0
   private hasProbed = false
@@ -44,6 +46,7 @@ export class ReadGate {
   /** Whether the next promise read may block. Hot when everything is cached: two comparisons. */
   mayBlock(): boolean {
     if (this.mode !== 'adaptive') return this.mode === 'sync'
+    if (this.closedTurn === this.turn.number) return false
     const { stats } = this
     if (stats.blockingReads !== this.seenReads) this.learn()
     if (this.turnNumber !== this.turn.number) {
@@ -52,8 +55,12 @@ export class ReadGate {
       this.hasProbed = false
       this.turn.watch()
     }
-    if (this.meanMs < SLOW_READ_MS) return stats.heldMs - this.turnStartMs < BLOCKED_MS_MAX
-    if (++this.sinceProbe < PROBE_EVERY || this.hasProbed || stats.heldMs - this.turnStartMs >= BLOCKED_MS_MAX) return false
+    if (stats.heldMs - this.turnStartMs >= BLOCKED_MS_MAX) {
+      this.closedTurn = this.turnNumber
+      return false
+    }
+    if (this.meanMs < SLOW_READ_MS) return true
+    if (++this.sinceProbe < PROBE_EVERY || this.hasProbed) return false
     this.sinceProbe = 0
     this.hasProbed = true
     return true

@@ -84,9 +84,12 @@ export class Reads implements ReadEngine {
   getSoon<T>(key: Key, snapshot: Snapshot<Key> | undefined, decode: Decode<T>): T | undefined | Promise<T | undefined> {
     this.source.checkReadable()
     const { lookup, scratch } = this
-    const keyBytes = scratch.set(key)
     const sequence = this.sequenceOf(snapshot)
-    this.gated.mayBlock = this.gate.mayBlock()
+    const mayBlock = this.gate.mayBlock()
+    // While the disk is slow, and when a caller has asked for many at once: not even the looking is done in this turn.
+    if (!mayBlock && this.turn.spend()) return this.getLater(typeof key === 'string' ? key : encodeKey(key), sequence, decode)
+    this.gated.mayBlock = mayBlock
+    const keyBytes = scratch.set(key)
     const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.gated)
     if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
     if (this.turn.spend()) return this.turn.later(status === FOUND ? owned(decode)(lookup.data, lookup.start, lookup.end) : undefined)
@@ -202,7 +205,7 @@ export class Reads implements ReadEngine {
     throw new StoreError('ERR_INVALID_OPTION', "option 'snapshot' must be a snapshot of this store")
   }
 
-  private async getLater<T>(key: Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
+  private async getLater<T>(key: string | Buffer, sequence: number, decode: Decode<T>): Promise<T | undefined> {
     const { view } = this.source
     view.reference()
     try {
@@ -212,7 +215,7 @@ export class Reads implements ReadEngine {
         await pause
         this.source.checkReadable()
       }
-      return await this.findLater(view, key, sequence, decode)
+      return await this.findLater(view, typeof key === 'string' ? encodeKey(key) : key, sequence, decode)
     } finally {
       view.release()
     }
