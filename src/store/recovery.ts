@@ -81,16 +81,11 @@ export function openEngineSync(location: StoreLocation, options: StoreOptions | 
  * threads of V8's do it while the manifest is read. The synchronous form leaves it to that read.
  */
 class Preparation {
-  readonly #options: ResolvedOptions
   #ready: Promise<void> | undefined
-
-  constructor(options: ResolvedOptions) {
-    this.#options = options
-  }
 
   *begin(): Task<void> {
     const run = async (): Promise<void> => {
-      if (this.#options.compression.includes('zstd')) this.#ready = prepareZstd()
+      this.#ready = prepareZstd()
     }
     yield* step({ run, runSync: () => undefined })
   }
@@ -112,11 +107,11 @@ function locate(location: StoreLocation, options: StoreOptions | undefined): { p
 function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
   const { vfs } = options
   const isNew = yield* prepareDirectory(path, options)
-  const preparation = new Preparation(options)
-  if (!isNew) yield* preparation.begin()
+  const preparation = !isNew && options.compression.includes('zstd') ? new Preparation() : undefined
+  if (preparation !== undefined) yield* preparation.begin()
   if (options.readOnly) {
     const engine = yield* openReadOnlyTask(path, options)
-    yield* preparation.end()
+    if (preparation !== undefined) yield* preparation.end()
     return engine
   }
   const lock = yield* lockTask(vfs, path, options.clock)
@@ -130,7 +125,7 @@ function* openTask(path: string, options: ResolvedOptions): Task<Engine> {
     }
     const recovered = yield* Manifest.recover(vfs, path, { readOnly: false })
     manifest = recovered.manifest
-    yield* preparation.end()
+    if (preparation !== undefined) yield* preparation.end()
     return yield* assemble(path, options, lock, recovered)
   } catch (error) {
     manifest?.closeSync()
