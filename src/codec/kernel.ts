@@ -2,7 +2,7 @@
  * The kernel: a WebAssembly program of 2 KB for loops over bytes, checksum and Snappy. Its source is AssemblyScript, in the folder
  * `kernel/`; `kernel_program.ts` holds it compiled.
  *
- * It starts synchronously, at its first use, in less than a millisecond. Its linear memory:
+ * It starts synchronously, at its first use, in about a millisecond. Its linear memory:
  *
  * | from | what |
  * |---|---|
