@@ -74,6 +74,21 @@ export function shortestSeparator(a: Uint8Array, b: Uint8Array): Uint8Array {
   return separator
 }
 
+/** Up to this length bytes are copied one by one: above it a view and a call into C++ are cheaper. */
+const SHORT_COPY_BYTES = 48
+
+/**
+ * A copy of `source[start, end)` in memory of Node's pool. Hot: about 120 ns for 20 bytes, 200 for 100; `value` in `bench/micro/codec.ts`
+ * guards it. `Buffer.copy` takes half as long again, and twice as long for the short ones.
+ */
+export function copyOfBytes(source: Buffer, start: number, end: number): Buffer {
+  const length = end - start
+  const copy = Buffer.allocUnsafe(length)
+  if (length > SHORT_COPY_BYTES) copy.set(new Uint8Array(source.buffer, source.byteOffset + start, length), 0)
+  else for (let i = 0; i < length; i++) copy[i] = source[start + i]!
+  return copy
+}
+
 /** A copy of `source[start, end)` with an allocation of its own. */
 function copyBytes(source: Uint8Array, start: number, end: number): Uint8Array {
   const copy = new Uint8Array(end - start)

@@ -106,11 +106,11 @@ export function decodeKeyString(source: Buffer, start: number, end: number): str
  * The smallest key that is greater than every key with this prefix: the end of a prefix scan. `undefined` when there is none, because the
  * prefix is empty or all 0xff.
  */
-export function prefixSuccessor(prefix: Uint8Array): Uint8Array | undefined {
+export function prefixSuccessor(prefix: Uint8Array): Buffer | undefined {
   let end = prefix.length
   while (end > 0 && prefix[end - 1] === 0xff) end--
   if (end === 0) return undefined
-  const successor = new Uint8Array(end)
+  const successor = Buffer.allocUnsafeSlow(end)
   for (let i = 0; i < end; i++) successor[i] = prefix[i]!
   successor[end - 1]!++
   return successor

@@ -8,6 +8,7 @@
  * which is as dear as encoding a key.
  */
 import { isUtf8 } from 'node:buffer'
+import { SHORT_ASCII_BYTES_MAX, isAscii, shortAscii } from './short_text.js'
 
 /** What Buffers have beside their documented methods. */
 interface RawText {
@@ -20,9 +21,6 @@ const hasRawMethods = typeof raw.utf8Write === 'function' && typeof raw.utf8Slic
 
 /** Up to this length characters are copied one by one before the encoder is called: above it the call is cheaper. */
 const SHORT_TEXT_LENGTH = 28
-
-/** Up to this length a string is made from character codes: V8 joins up to 12 characters by copying, and by reference above. */
-const SHORT_TEXT_BYTES = 12
 
 /** Up to this length a string is taken to need three bytes per character; longer ones are measured. */
 const UNMEASURED_LENGTH_MAX = 42
@@ -54,24 +52,8 @@ export function writeText(target: Buffer, offset: number, text: string): number 
 
 /** The bytes `[start, end)` as a string; what is no UTF-8 among them comes out as U+FFFD. */
 export function readText(source: Buffer, start: number, end: number): string {
-  if (end - start <= SHORT_TEXT_BYTES) {
-    let text = ''
-    let i = start
-    for (; i + 4 <= end; i += 4) {
-      const a = source[i]!
-      const b = source[i + 1]!
-      const c = source[i + 2]!
-      const d = source[i + 3]!
-      if ((a | b | c | d) > 0x7f) return readLongText(source, start, end)
-      text += String.fromCharCode(a, b, c, d)
-    }
-    for (; i < end; i++) {
-      const unit = source[i]!
-      if (unit > 0x7f) return readLongText(source, start, end)
-      text += String.fromCharCode(unit)
-    }
-    return text
-  }
+  const length = end - start
+  if (length <= SHORT_ASCII_BYTES_MAX && isAscii(source, start, end)) return shortAscii(source, start, length)
   return readLongText(source, start, end)
 }
 

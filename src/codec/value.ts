@@ -22,6 +22,7 @@
  */
 import { isUint8Array } from 'node:util/types'
 import { StoreError } from '../util/errors.js'
+import { copyOfBytes } from './bytes.js'
 import { VALUE_BYTES_MAX } from './internal_key.js'
 import { MalformedRecord, readRecord } from './record_reader.js'
 import { encodeRecord, takeRecord } from './record_writer.js'
@@ -294,10 +295,7 @@ function booleanPayload(source: Buffer, start: number, end: number): boolean {
 }
 
 function bytesPayload(source: Buffer, start: number, end: number, copy: boolean): Uint8Array {
-  if (!copy) return source.subarray(start + 1, end)
-  const own = Buffer.allocUnsafe(end - start - 1)
-  source.copy(own, 0, start + 1, end)
-  return own
+  return copy ? copyOfBytes(source, start + 1, end) : source.subarray(start + 1, end)
 }
 
 function recordPayload(source: Buffer, start: number, end: number, copy: boolean): RecordValue {

@@ -25,7 +25,7 @@ import type { ReadView } from './read_view.js'
 import type { Decode, ReadEngine } from './reader.js'
 import { type EncodedRange, type KeyRange, type Project, Scan, type ScanOptions, ScanState, encodeRange } from './scan.js'
 import { Snapshot, type SnapshotState } from './snapshot.js'
-import type { ValueCopies } from './value_copies.js'
+import { CopyHabit, type ValueCopies } from './value_copies.js'
 
 /** What reads need of the engine. */
 export interface ReadSource {
@@ -47,6 +47,7 @@ export class Reads implements ReadEngine {
   /** For reads that may wait for the disk, and for promise reads, which may do so while the gate lets them. */
   private readonly blocking: ReadContext
   private readonly gated: ReadContext
+  private readonly habit = new CopyHabit()
   private readonly pace: () => Promise<void> | undefined
 
   constructor(source: ReadSource, turn: LoopTurn) {
@@ -273,6 +274,7 @@ export class Reads implements ReadEngine {
       gate: this.gate,
       view,
       readers: openReaders,
+      habit: this.habit,
       signal: options.signal,
       makeIterator: () => new VisibleIterator(this.merge(view, range, context), sequence, range.lower, range.upper),
     })

@@ -22,7 +22,7 @@ import type { OpenReader, OpenReaders } from './open_readers.js'
 import type { ReadGate } from './read_gate.js'
 import type { ReadView } from './read_view.js'
 import type { Snapshot } from './snapshot.js'
-import { ValueCopies } from './value_copies.js'
+import { type CopyHabit, ValueCopies } from './value_copies.js'
 
 /** A range of keys. Bounds may be combined; the range is their intersection. */
 export interface KeyRange {
@@ -62,6 +62,20 @@ export interface EncodedRange {
 
 /** Encodes a range. @throws StoreError `ERR_INVALID_KEY` */
 export function encodeRange(range: KeyRange): EncodedRange {
+  const { gt, gte, lt, lte, prefix } = range
+  // Mostly there is one bound on each side at most: nothing to compare.
+  if (gt === undefined && lte === undefined) {
+    if (prefix === undefined)
+      return { lower: gte === undefined ? undefined : encodeKey(gte), upper: lt === undefined ? undefined : encodeKey(lt) }
+    if (gte === undefined && lt === undefined) {
+      const lower = encodeKey(prefix)
+      return { lower, upper: prefixSuccessor(lower) }
+    }
+  }
+  return intersect(range)
+}
+
+function intersect(range: KeyRange): EncodedRange {
   const lowers: Buffer[] = []
   const uppers: Buffer[] = []
   // The smallest key after k is k followed by a zero byte.
@@ -73,7 +87,7 @@ export function encodeRange(range: KeyRange): EncodedRange {
     const prefix = encodeKey(range.prefix)
     const successor = prefixSuccessor(prefix)
     lowers.push(prefix)
-    if (successor !== undefined) uppers.push(Buffer.from(successor.buffer, successor.byteOffset, successor.length))
+    if (successor !== undefined) uppers.push(successor)
   }
   lowers.sort(Buffer.compare)
   uppers.sort(Buffer.compare)
@@ -117,13 +131,14 @@ export class ScanState implements OpenReader {
     gate: ReadGate
     view: ReadView
     readers: OpenReaders
+    habit: CopyHabit
     signal: AbortSignal | undefined
     makeIterator: () => VisibleIterator
   }) {
     this.sinceMs = parts.sinceMs
     this.range = parts.range
     this.isReverse = parts.isReverse
-    this.copies = new ValueCopies(parts.isReverse)
+    this.copies = new ValueCopies(parts.isReverse, parts.habit)
     this.remaining = parts.limit
     this.context = parts.context
     this.turn = parts.turn
@@ -244,9 +259,8 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
 
   /** The next item, or `undefined` at the end. */
   next(): Promise<T | undefined> {
-    if (this.#pending !== undefined) return this.#inOrder(() => this.#nextAsync())
-    const item = this.#soon()
-    return item instanceof Promise ? this.#inOrder(() => item) : Promise.resolve(item)
+    const item = this.#take()
+    return item instanceof Promise ? item : Promise.resolve(item)
   }
 
   /** As `next`, on the spot. */
@@ -333,9 +347,8 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     return {
       next: (): Promise<IteratorResult<T, undefined>> => {
-        if (this.#pending !== undefined) return this.next().then(iteratorResult)
-        const item = this.#soon()
-        return item instanceof Promise ? this.#inOrder(() => item).then(iteratorResult) : Promise.resolve(iteratorResult(item))
+        const item = this.#take()
+        return item instanceof Promise ? item.then(iteratorResult) : Promise.resolve(iteratorResult(item))
       },
       return: async (): Promise<IteratorResult<T, undefined>> => {
         await this.close()
@@ -365,6 +378,13 @@ export class Scan<T, K extends Key = string> implements Iterable<T>, AsyncIterab
   #finish(): void {
     this.#isEnded = true
     this.#state.release()
+  }
+
+  /** As `#soon`, after whatever is under way. */
+  #take(): T | undefined | Promise<T | undefined> {
+    if (this.#pending !== undefined) return this.#inOrder(() => this.#nextAsync())
+    const item = this.#soon()
+    return item instanceof Promise ? this.#inOrder(() => item) : item
   }
 
   /** The next item, or a promise of it where something has to be waited for, or has failed. Nothing else may be under way. */

@@ -163,3 +163,13 @@ describe('fixed-width integers', () => {
     }
   })
 })
+
+describe('copyOfBytes', () => {
+  test.each([0, 1, 47, 48, 49, 100, 5000])('copies %i bytes from the middle of a view, and nothing of them is shared', (length) => {
+    const source = Buffer.from(new Uint8Array(6000).map((_, i) => i * 7).buffer, 13)
+    const expected = [...source.subarray(100, 100 + length)]
+    const copy = bytes.copyOfBytes(source, 100, 100 + length)
+    source.fill(0)
+    expect([...copy]).toEqual(expected)
+  })
+})
