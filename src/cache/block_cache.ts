@@ -28,10 +28,17 @@
  * (5 to 30 %), promotion after the first hit and a ghost twice as long change it by less than 4, mostly by less than 1; without the ghost,
  * hot sets that move fall to 78.
  *
+ * Memory goes round. Taken anew for each block it costs more than reading the block from the page cache: the allocation, the faults of its
+ * pages, and the collector, which has to see blocks die by the thousand. So the memory of a block that leaves is given to the one that room
+ * is made for (`memoryFor`), unless somebody else may still look at it. `get` and `insert` take that for granted: a block that went
+ * through them stays what it is for good. Only a reader that says it is done with a block before the cache is asked for the next one, as a
+ * point lookup is that copies what it found, uses `borrow` and inserts with `isBorrowed`.
+ *
  * Invariants
  * 1. `usedBytes + pinnedBytes <= max(capacityBytes, pinnedBytes)` between calls: blocks give way to what is pinned, down to none.
  * 2. `slots.blocks[i]` is defined exactly while the block is in one of the queues.
  * 3. `usedBytes` is the sum of the blocks' bytes: the memory behind the buffer plus {@link BLOCK_OVERHEAD_BYTES}.
+ * 4. Memory is in one block at most, and never given to another one once `isShared` is set. It is set for good.
  */
 import { assert } from '../util/assert.js'
 
@@ -46,13 +53,20 @@ export const SLOT_BYTES = 12
 
 const FREQUENCY_MAX = 3
 
+/** Memory is not given to a block that leaves more of it unused than one part in this many. */
+const UNUSED_SHARE = 4
+
+const NOTHING = Buffer.alloc(0)
+
 /** A block in the cache. */
 export class CachedBlock {
   /** The decompressed, verified block. */
-  readonly buffer: Buffer
-  readonly slots: BlockSlots
-  readonly index: number
-  readonly sizeBytes: number
+  buffer: Buffer
+  slots: BlockSlots
+  index: number
+  sizeBytes: number
+  /** Whether anybody may look at the buffer when the block is no longer here. */
+  isShared: boolean
   /** Hits since it was inserted or moved, at most 3. */
   frequency = 0
   /** The queue that it is in. */
@@ -61,11 +75,12 @@ export class CachedBlock {
   newer: CachedBlock | undefined = undefined
   older: CachedBlock | undefined = undefined
 
-  constructor(buffer: Buffer, slots: BlockSlots, index: number, sizeBytes: number, queue: BlockQueue) {
+  constructor(buffer: Buffer, slots: BlockSlots, index: number, sizeBytes: number, isShared: boolean, queue: BlockQueue) {
     this.buffer = buffer
     this.slots = slots
     this.index = index
     this.sizeBytes = sizeBytes
+    this.isShared = isShared
     this.queue = queue
   }
 }
@@ -142,6 +157,9 @@ export class BlockCache {
   private evictions = 0
   /** Blocks that left the small queue for good; the clock of the stamps. Starts at 1, because 0 means never. */
   private departures = 1
+  /** While room is made in `memoryFor`: what is needed, and the block found to have it. Later that block, emptied, to be used again. */
+  private wantedBytes = -1
+  private spare: CachedBlock | undefined = undefined
 
   /** @param capacityBytes what blocks and pinned bytes may take together; 0 keeps no block. */
   constructor(capacityBytes: number) {
@@ -149,8 +167,21 @@ export class BlockCache {
     this.capacityBytes = capacityBytes
   }
 
-  /** The block at `index`, if it is here. Hot: 10 to 15 ns, guarded by `bench/micro/cache.ts`. */
+  /** The block at `index`, if it is here; the caller may keep it. Hot: 10 to 15 ns, guarded by `bench/micro/cache.ts`. */
   get(slots: BlockSlots, index: number): Buffer | undefined {
+    const block = slots.blocks[index]
+    if (block === undefined) {
+      this.misses++
+      return undefined
+    }
+    this.hits++
+    block.isShared = true
+    if (block.frequency < FREQUENCY_MAX) block.frequency++
+    return block.buffer
+  }
+
+  /** As `get`, but only until the next call into the cache: after that there may be another block in the same memory. Hot as `get`. */
+  borrow(slots: BlockSlots, index: number): Buffer | undefined {
     const block = slots.blocks[index]
     if (block === undefined) {
       this.misses++
@@ -162,19 +193,39 @@ export class BlockCache {
   }
 
   /**
-   * Keeps `buffer` as the block at `index`, at the expense of others. A block that is larger than the room is not kept, nor one of dropped
-   * slots; a block that is here already stays. The buffer should own its memory: all of the memory behind it is charged.
+   * Makes room for a block of `lengthBytes` and gives the memory for it, to be filled and inserted at once: that of a block which had to
+   * leave, else new. `undefined` when such a block would not be kept.
    */
-  insert(slots: BlockSlots, index: number, buffer: Buffer): void {
+  memoryFor(slots: BlockSlots, index: number, lengthBytes: number): Buffer | undefined {
+    const roomBytes = this.capacityBytes - this.pinnedBytes
+    const sizeBytes = lengthBytes + BLOCK_OVERHEAD_BYTES
+    if (sizeBytes > roomBytes || slots.isDropped || slots.blocks[index] !== undefined) return undefined
+    this.wantedBytes = lengthBytes
+    this.makeRoom(roomBytes - sizeBytes)
+    this.wantedBytes = -1
+    const { spare } = this
+    if (spare === undefined || spare.buffer === NOTHING) return Buffer.allocUnsafeSlow(lengthBytes)
+    const { buffer } = spare
+    spare.buffer = NOTHING
+    return buffer.length === lengthBytes ? buffer : Buffer.from(buffer.buffer, 0, lengthBytes)
+  }
+
+  /**
+   * Keeps `buffer` as the block at `index`, at the expense of others. A block that is larger than the room is not kept, nor one of dropped
+   * slots; a block that is here already stays. All of the memory behind the buffer is charged, so it should be the buffer's own.
+   *
+   * @param isBorrowed the caller is done with the buffer before its next call into the cache, and nobody else has it
+   */
+  insert(slots: BlockSlots, index: number, buffer: Buffer, isBorrowed = false): void {
     assert(index >= 0 && index < slots.blocks.length, 'a block has a place in its slots')
-    const sizeBytes = heldBytes(buffer) + BLOCK_OVERHEAD_BYTES
+    const sizeBytes = buffer.buffer.byteLength + BLOCK_OVERHEAD_BYTES
     const roomBytes = this.capacityBytes - this.pinnedBytes
     if (sizeBytes > roomBytes || slots.isDropped || slots.blocks[index] !== undefined) return
     this.makeRoom(roomBytes - sizeBytes)
     const stamp = slots.evictedAt[index]!
     const isRemembered = stamp !== 0 && ((this.departures - stamp) | 0) <= this.main.count
     const queue = isRemembered ? this.main : this.small
-    const block = new CachedBlock(buffer, slots, index, sizeBytes, queue)
+    const block = this.blockOf(buffer, slots, index, sizeBytes, !isBorrowed, queue)
     queue.push(block)
     slots.blocks[index] = block
   }
@@ -218,6 +269,20 @@ export class BlockCache {
     }
   }
 
+  /** A new block, or the spare one. */
+  private blockOf(buffer: Buffer, slots: BlockSlots, index: number, sizeBytes: number, isShared: boolean, queue: BlockQueue): CachedBlock {
+    const { spare } = this
+    if (spare === undefined) return new CachedBlock(buffer, slots, index, sizeBytes, isShared, queue)
+    this.spare = undefined
+    spare.buffer = buffer
+    spare.slots = slots
+    spare.index = index
+    spare.sizeBytes = sizeBytes
+    spare.isShared = isShared
+    spare.frequency = 0
+    return spare
+  }
+
   /** Evicts until the blocks take at most `targetBytes`. Each turn lets a block go, moves one to `main` or spends a count: it ends. */
   private makeRoom(targetBytes: number): void {
     const { small, main } = this
@@ -238,8 +303,7 @@ export class BlockCache {
     this.departures = (this.departures + 1) | 0
     if (this.departures === 0) this.departures = 1
     block.slots.evictedAt[block.index] = this.departures
-    block.slots.blocks[block.index] = undefined
-    this.evictions++
+    this.leave(block)
   }
 
   private evictFromMain(block: CachedBlock): void {
@@ -249,17 +313,16 @@ export class BlockCache {
       this.main.push(block)
       return
     }
+    this.leave(block)
+  }
+
+  /** Lets a block go that is in no queue any more, and keeps its memory where that is wanted. */
+  private leave(block: CachedBlock): void {
     block.slots.blocks[block.index] = undefined
     this.evictions++
+    const { wantedBytes } = this
+    if (wantedBytes < 0 || block.isShared) return
+    const memoryBytes = block.sizeBytes - BLOCK_OVERHEAD_BYTES
+    if (memoryBytes >= wantedBytes && (memoryBytes - wantedBytes) * UNUSED_SHARE <= memoryBytes) this.spare = block
   }
-}
-
-/** Newer versions of Node align their pool, which makes it a little longer than `Buffer.poolSize`. */
-const POOL_PADDING_BYTES = 64
-
-/** The memory that `buffer` keeps alive: all that is behind it, except when that is the pool which Node cuts small buffers from. */
-function heldBytes(buffer: Buffer): number {
-  const behindBytes = buffer.buffer.byteLength
-  const isPool = behindBytes >= Buffer.poolSize && behindBytes <= Buffer.poolSize + POOL_PADDING_BYTES
-  return isPool ? buffer.byteLength : behindBytes
 }

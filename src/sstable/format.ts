@@ -70,10 +70,61 @@ export interface BlockSource {
 }
 
 /**
- * The raw block in the frame `frame[start, end)`, which was read at `offset` of its file: verified, and decompressed into memory of its
- * own. A block that was stored raw comes back as a view of `frame`.
+ * Checks the frame `frame[start, end)`, which was read at `offset` of its file; returns the length of its raw block.
  *
  * @param rawLengthMax the longest raw block that there can be
+ * @throws StoreError `ERR_CORRUPTION`
+ */
+export function checkFrame(
+  source: BlockSource,
+  frame: Buffer,
+  start: number,
+  end: number,
+  offset: number,
+  rawLengthMax: number,
+  verify: boolean,
+): number {
+  const { path } = source
+  const payloadEnd = end - BLOCK_TRAILER_BYTES
+  if (payloadEnd < start) throw corruption('a block is shorter than its trailer', path, offset)
+  if (verify) {
+    const checksum = checksum32(frame, start, end - 4, blockSeed(source.fileNumber, offset))
+    if (checksum !== readUint32(frame, end - 4)) throw corruption('a block does not match its checksum', path, offset)
+  }
+  const rawLength = readUint32(frame, payloadEnd)
+  const codecId = frame[payloadEnd + 4]!
+  if (rawLength > rawLengthMax) throw corruption(`a block claims ${rawLength} bytes, more than ${rawLengthMax}`, path, offset)
+  if (!isCodecId(codecId)) throw corruption(`a block names the unknown codec ${codecId}`, path, offset)
+  if (codecId === CODEC_NONE && payloadEnd - start !== rawLength) {
+    throw corruption(`a block claims ${rawLength} bytes and has ${payloadEnd - start}`, path, offset)
+  }
+  return rawLength
+}
+
+/**
+ * Puts the raw block of a frame that passed `checkFrame` into `target`, which has its length.
+ *
+ * @throws StoreError `ERR_CORRUPTION`, after which `target` holds anything; `ERR_CODEC_UNAVAILABLE`
+ */
+export function unpackBlock(source: BlockSource, frame: Buffer, start: number, end: number, offset: number, target: Buffer): void {
+  const payloadEnd = end - BLOCK_TRAILER_BYTES
+  const codecId = frame[payloadEnd + 4]!
+  if (codecId === CODEC_NONE) {
+    frame.copy(target, 0, start, payloadEnd)
+    return
+  }
+  const codec = codecById(codecId)
+  try {
+    codec.decompressInto(frame, start, payloadEnd, target, target.length)
+  } catch (cause) {
+    throw corruption('a block cannot be decompressed', source.path, offset, cause)
+  }
+}
+
+/**
+ * The raw block in the frame `frame[start, end)`: `checkFrame`, then decompressed into memory of its own. A block that was stored raw comes
+ * back as a view of `frame`.
+ *
  * @throws StoreError `ERR_CORRUPTION`; `ERR_CODEC_UNAVAILABLE`
  */
 export function openBlock(
@@ -85,26 +136,14 @@ export function openBlock(
   rawLengthMax: number,
   verify: boolean,
 ): Buffer {
-  const { path } = source
+  const rawLength = checkFrame(source, frame, start, end, offset, rawLengthMax, verify)
   const payloadEnd = end - BLOCK_TRAILER_BYTES
-  if (payloadEnd < start) throw corruption('a block is shorter than its trailer', path, offset)
-  if (verify) {
-    const checksum = checksum32(frame, start, end - 4, blockSeed(source.fileNumber, offset))
-    if (checksum !== readUint32(frame, end - 4)) throw corruption('a block does not match its checksum', path, offset)
-  }
-  const rawLength = readUint32(frame, payloadEnd)
   const codecId = frame[payloadEnd + 4]!
-  if (rawLength > rawLengthMax) throw corruption(`a block claims ${rawLength} bytes, more than ${rawLengthMax}`, path, offset)
-  if (codecId === CODEC_NONE) {
-    const length = payloadEnd - start
-    if (length !== rawLength) throw corruption(`a block claims ${rawLength} bytes and has ${length}`, path, offset)
-    return frame.subarray(start, payloadEnd)
-  }
-  if (!isCodecId(codecId)) throw corruption(`a block names the unknown codec ${codecId}`, path, offset)
+  if (codecId === CODEC_NONE) return frame.subarray(start, payloadEnd)
   const codec = codecById(codecId)
   try {
     return codec.decompress(frame, start, payloadEnd, rawLength)
   } catch (cause) {
-    throw corruption('a block cannot be decompressed', path, offset, cause)
+    throw corruption('a block cannot be decompressed', source.path, offset, cause)
   }
 }

@@ -13,10 +13,14 @@
  * Invariants
  * 1. A context with `mayBlock` and endless patience has no state of its own and may be shared by all reads. Any other belongs to one read
  *    at a time.
- * 2. Iterators take their blocks and readers out of the context, so it does not grow with the length of a scan. Point reads leave theirs
+ * 2. Blocks that were loaded for a context stay what they are. One that a lookup found on the spot with `borrowsBlocks` does so only until
+ *    the next call into any table.
+ * 3. Iterators take their blocks and readers out of the context, so it does not grow with the length of a scan. Point reads leave theirs
  *    in it: `reset` before the context is used for another one.
  */
 import { type Clock, systemClock } from '../util/clock.js'
+import { readFully, readFullySync } from '../vfs/io.js'
+import type { VfsFile } from '../vfs/vfs.js'
 import type { TableReader } from './table_reader.js'
 
 /** Something a read is waiting for. */
@@ -42,6 +46,11 @@ export class ReadContext {
   verifyChecksums: boolean
   /** Whether blocks read from a file are put into the block cache. */
   fillCache: boolean
+  /**
+   * Whether a point lookup's result is copied before anything else is asked of any table: then the memory of its block may go to the next
+   * block that is read. Set by who is sure of it.
+   */
+  borrowsBlocks = false
   /** A read on the spot that takes longer than this takes `mayBlock` away. */
   patienceMs = Infinity
   /** Asked before something that came through the thread pool is worked on. */
@@ -135,15 +144,34 @@ export class ReadStats {
   pooledReadMs = 0
   /** Bytes read either way. */
   readBytes = 0
+  /** How long the last read on the spot took, and when it ended. */
+  lastReadMs = 0
+  lastReadEndMs = 0
 
   constructor(clock: Clock = systemClock) {
     this.clock = clock
   }
 
-  /** Counts a read on the spot. */
-  countBlocking(bytes: number, ms: number): void {
+  /** A read on the spot, timed and counted; see `readFullySync`. */
+  readSync(file: VfsFile, target: Buffer, targetOffset: number, length: number, position: number): number {
+    const startMs = this.clock.nowMs()
+    const bytesRead = readFullySync(file, target, targetOffset, length, position)
+    this.lastReadEndMs = this.clock.nowMs()
+    this.lastReadMs = this.lastReadEndMs - startMs
     this.blockingReads++
-    this.blockingReadMs += ms
-    this.readBytes += bytes
+    this.blockingReadMs += this.lastReadMs
+    this.heldMs += this.lastReadMs
+    this.readBytes += bytesRead
+    return bytesRead
+  }
+
+  /** A read through the thread pool, timed and counted; see `readFully`. */
+  async read(file: VfsFile, target: Buffer, length: number, position: number): Promise<number> {
+    const startMs = this.clock.nowMs()
+    const bytesRead = await readFully(file, target, 0, length, position)
+    this.pooledReadMs += this.clock.nowMs() - startMs
+    this.pooledReads++
+    this.readBytes += bytesRead
+    return bytesRead
   }
 }

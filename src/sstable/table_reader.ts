@@ -7,7 +7,8 @@
  *   context (loaded for this very read) → block cache → the file
  *
  * Invariants
- * 1. A block is handed out only after its checksum, length and structure were checked.
+ * 1. A block is handed out only after its checksum, length and structure were checked, and does not change from then on; but one that was
+ *    found with `context.borrowsBlocks` only until the next call into any table (`BlockCache` gives its memory to another block).
  * 2. Index and filter count against the block cache while the file is open.
  * 3. The file is open while the reference count is above zero: one for the owner, one for each iterator. A reader whose file was closed
  *    still works, because index and filter are in memory: it opens the file for each read. Only a read that waited for the thread pool
@@ -15,16 +16,17 @@
  */
 import { type BlockCache, BlockSlots } from '../cache/block_cache.js'
 import { NEEDS_IO } from '../codec/internal_iterator.js'
+import { KERNEL_START, frameMemory } from '../codec/kernel.js'
 import { TRAILER_BYTES, readTrailerSequence } from '../codec/internal_key.js'
 import { readVarint, varintEnd } from '../codec/varint.js'
 import { assert } from '../util/assert.js'
 import { corruption, systemCode } from '../util/errors.js'
-import { closeQuietly, readFully, readFullySync } from '../vfs/io.js'
+import { closeQuietly } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import type { BlockIndex } from './block_index.js'
 import type { BloomFilter } from './bloom_filter.js'
 import { entriesEndOf, entryCountOf, entryStart, findStructuralDefect, findVersion, offsetBytesOf } from './data_block.js'
-import { type BlockSource, openBlock } from './format.js'
+import { type BlockSource, checkFrame, unpackBlock } from './format.js'
 import { type Pace, type ReadContext, ReadStats, type Wanted } from './read_context.js'
 import { TableIterator } from './table_iterator.js'
 import type { TableMeta } from './table_meta.js'
@@ -39,7 +41,9 @@ const NOTHING = Buffer.alloc(0)
 
 /** Frames up to this length are read into memory that the next one uses again. */
 const SCRATCH_BYTES_MAX = 2 * 1024 * 1024
-let scratch: Buffer = Buffer.allocUnsafeSlow(64 * 1024)
+let scratch: Buffer = NOTHING
+/** The last block that was read for a lookup and not kept. */
+let borrowed: Buffer = NOTHING
 
 /** An open table. */
 export class TableReader implements BlockSource {
@@ -93,7 +97,7 @@ export class TableReader implements BlockSource {
     const file = openFile(vfs, path)
     try {
       const tail = allocateTail(file, meta)
-      const bytesRead = readTimedSync(file, tail, tail.length, meta.tailOffset, stats)
+      const bytesRead = stats.readSync(file, tail, 0, tail.length, meta.tailOffset)
       const reader = new TableReader(vfs, path, meta, parseTail(tail, bytesRead, meta, path), cache, stats)
       reader.attach(file)
       return reader
@@ -115,7 +119,7 @@ export class TableReader implements BlockSource {
     const file = openFile(vfs, path)
     try {
       const tail = allocateTail(file, meta)
-      const bytesRead = await readTimed(file, tail, tail.length, meta.tailOffset, stats)
+      const bytesRead = await stats.read(file, tail, tail.length, meta.tailOffset)
       const pause = pace?.()
       if (pause !== undefined) await pause
       const reader = new TableReader(vfs, path, meta, parseTail(tail, bytesRead, meta, path), cache, stats)
@@ -141,7 +145,7 @@ export class TableReader implements BlockSource {
     const index = this.index.find(key, keyStart, keyEnd, sequence)
     if (index === this.index.count) return NOT_FOUND
     let block = context.heldCount === 0 ? undefined : context.heldBlock(this.fileNumber, index)
-    block ??= this.cachedOrRead(index, context)
+    block ??= this.cachedOrRead(index, context, context.borrowsBlocks)
     if (block === undefined) return NEEDS_IO
     const entry = findVersion(block, key, keyStart, keyEnd, hash, sequence)
     if (entry < 0) return NOT_FOUND
@@ -205,7 +209,7 @@ export class TableReader implements BlockSource {
    */
   blockForIterator(index: number, context: ReadContext): Buffer | undefined {
     const held = context.heldCount === 0 ? undefined : context.takeBlock(this.fileNumber, index)
-    return held ?? this.cachedOrRead(index, context)
+    return held ?? this.cachedOrRead(index, context, false)
   }
 
   private attach(file: VfsFile): void {
@@ -216,30 +220,30 @@ export class TableReader implements BlockSource {
     this.slots = new BlockSlots(this.cache, this.fileNumber, this.index.count)
   }
 
-  private cachedOrRead(index: number, context: ReadContext): Buffer | undefined {
+  private cachedOrRead(index: number, context: ReadContext, isBorrowed: boolean): Buffer | undefined {
     if (this.slots !== undefined) {
-      const cached = this.cache!.get(this.slots, index)
+      const cached = isBorrowed ? this.cache!.borrow(this.slots, index) : this.cache!.get(this.slots, index)
       if (cached !== undefined) return cached
     }
-    if (context.mayBlock) return this.readBlockSync(index, context)
+    if (context.mayBlock) return this.readBlockSync(index, context, isBorrowed)
     context.wanted = new WantedBlock(this, index)
     return undefined
   }
 
-  private readBlockSync(index: number, context: ReadContext): Buffer {
+  /** Hot: guarded by the workload `getsmall` of `bench/run.ts`. */
+  private readBlockSync(index: number, context: ReadContext, isBorrowed: boolean): Buffer {
+    const { stats } = this
     const offset = this.index.offsets[index]!
     const length = this.index.offsets[index + 1]! - offset
-    const frame = length <= SCRATCH_BYTES_MAX ? scratchOf(length) : Buffer.allocUnsafeSlow(length)
+    const kernelMemory = frameMemory(length, this.rawBlockBytesMax)
+    const frame = kernelMemory ?? (length <= SCRATCH_BYTES_MAX ? scratchOf(length) : Buffer.allocUnsafeSlow(length))
+    const start = kernelMemory === undefined ? 0 : KERNEL_START
     const file = this.file ?? openFile(this.vfs, this.path)
     try {
-      const { stats } = this
-      const startMs = stats.clock.nowMs()
-      const bytesRead = readFullySync(file, frame, 0, length, offset)
-      const readMs = stats.clock.nowMs() - startMs
-      stats.countBlocking(bytesRead, readMs)
-      context.blocked(readMs)
-      const block = this.accept(index, frame, length, bytesRead, context)
-      stats.heldMs += stats.clock.nowMs() - startMs
+      const bytesRead = stats.readSync(file, frame, start, length, offset)
+      context.blocked(stats.lastReadMs)
+      const block = this.accept(index, frame, start, length, bytesRead, context, isBorrowed)
+      stats.heldMs += stats.clock.nowMs() - stats.lastReadEndMs
       return block
     } finally {
       if (this.file === undefined) closeQuietly(file)
@@ -265,25 +269,41 @@ export class TableReader implements BlockSource {
     const length = this.index.offsets[index + 1]! - offset
     const frame = Buffer.allocUnsafeSlow(length)
     this.reference()
+    let bytesRead: number
     try {
-      const bytesRead = await readTimed(this.file!, frame, length, offset, this.stats)
-      const pause = context.pace?.()
-      if (pause !== undefined) await pause
-      return this.accept(index, frame, length, bytesRead, context)
+      bytesRead = await this.stats.read(this.file!, frame, length, offset)
     } finally {
       this.release()
     }
+    const pause = context.pace?.()
+    if (pause !== undefined) await pause
+    return this.accept(index, frame, 0, length, bytesRead, context, false)
   }
 
-  /** Checks a frame that was read into `frame[0, length)` and gives its block to the cache. */
-  private accept(index: number, frame: Buffer, length: number, bytesRead: number, context: ReadContext): Buffer {
+  /**
+   * The block of a frame that was read into `frame[start, start + length)`, checked, and in the cache if that keeps it.
+   * @param isBorrowed the block is done with at the next call into any table
+   */
+  private accept(
+    index: number,
+    frame: Buffer,
+    start: number,
+    length: number,
+    bytesRead: number,
+    context: ReadContext,
+    isBorrowed: boolean,
+  ): Buffer {
     const offset = this.index.offsets[index]!
     if (bytesRead !== length) throw corruption('the table ends early', this.path, offset + bytesRead)
-    let block = openBlock(this, frame, 0, length, offset, this.rawBlockBytesMax, context.verifyChecksums)
-    if (block.buffer === scratch.buffer) block = ownCopy(block)
+    const end = start + length
+    const rawLength = checkFrame(this, frame, start, end, offset, this.rawBlockBytesMax, context.verifyChecksums)
+    const slots = context.fillCache ? this.slots : undefined
+    const kept = slots === undefined ? undefined : this.cache!.memoryFor(slots, index, rawLength)
+    const block = kept ?? (isBorrowed ? borrowedMemory(rawLength) : Buffer.allocUnsafeSlow(rawLength))
+    unpackBlock(this, frame, start, end, offset, block)
     const defect = findStructuralDefect(block)
     if (defect !== undefined) throw corruption(defect, this.path, offset)
-    if (context.fillCache && this.slots !== undefined) this.cache!.insert(this.slots, index, block)
+    if (kept !== undefined) this.cache!.insert(slots!, index, kept, isBorrowed)
     return block
   }
 }
@@ -317,32 +337,16 @@ function openFile(vfs: Vfs, path: string): VfsFile {
   }
 }
 
-function readTimedSync(file: VfsFile, target: Buffer, length: number, position: number, stats: ReadStats): number {
-  const startMs = stats.clock.nowMs()
-  const bytesRead = readFullySync(file, target, 0, length, position)
-  const readMs = stats.clock.nowMs() - startMs
-  stats.countBlocking(bytesRead, readMs)
-  stats.heldMs += readMs
-  return bytesRead
-}
-
-async function readTimed(file: VfsFile, target: Buffer, length: number, position: number, stats: ReadStats): Promise<number> {
-  const startMs = stats.clock.nowMs()
-  const bytesRead = await readFully(file, target, 0, length, position)
-  stats.pooledReadMs += stats.clock.nowMs() - startMs
-  stats.pooledReads++
-  stats.readBytes += bytesRead
-  return bytesRead
-}
-
 /** Memory for a frame, valid until the next call. */
 function scratchOf(length: number): Buffer {
   if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(Math.min(SCRATCH_BYTES_MAX, Math.max(length, 2 * scratch.length)))
   return scratch
 }
 
-function ownCopy(block: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(block.length)
-  copy.set(block, 0)
-  return copy
+/** Memory for a block that no cache keeps, valid until the next call. */
+function borrowedMemory(length: number): Buffer {
+  if (borrowed.length === length) return borrowed
+  if (length > SCRATCH_BYTES_MAX) return Buffer.allocUnsafeSlow(length)
+  borrowed = length <= borrowed.buffer.byteLength ? Buffer.from(borrowed.buffer, 0, length) : Buffer.allocUnsafeSlow(length)
+  return borrowed
 }

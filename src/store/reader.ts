@@ -22,7 +22,7 @@ import { checkReadOptions, checkScanOptions } from './call_options.js'
 import type { Scan, ScanOptions } from './scan.js'
 import type { Snapshot } from './snapshot.js'
 
-/** Turns stored bytes into a value. */
+/** Turns stored bytes into a value. The bytes may be others as soon as it returns: only `decodeValueShared` gives views of them. */
 export type Decode<T> = (data: Buffer, start: number, end: number) => T
 
 /** Options of a point read. */

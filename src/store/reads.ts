@@ -67,6 +67,7 @@ export class Reads implements ReadEngine {
     this.source.checkReadable()
     const { lookup, scratch } = this
     const keyBytes = scratch.set(key)
+    this.blocking.borrowsBlocks = givesOwn(decode)
     const status = lookup.find(this.source.view, scratch.buffer, keyBytes, this.sequenceOf(snapshot), this.blocking)
     return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
   }
@@ -88,11 +89,12 @@ export class Reads implements ReadEngine {
     const sequence = this.sequenceOf(snapshot)
     const mayBlock = this.gate.mayBlock()
     // While the disk is slow, and when a caller has asked for many at once: not even the looking is done in this turn.
-    if (!mayBlock && this.turn.spend()) return this.getLater(typeof key === 'string' ? key : encodeKey(key), sequence, decode)
+    if (!mayBlock && this.turn.spend()) return this.getLater(typeof key === 'string' ? key : encodeKey(key), sequence, owned(decode))
     this.gated.mayBlock = mayBlock
     const keyBytes = scratch.set(key)
+    this.gated.borrowsBlocks = givesOwn(decode)
     const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.gated)
-    if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decode)
+    if (status === NEEDS_IO) return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, owned(decode))
     if (this.turn.spend()) return this.turn.later(status === FOUND ? owned(decode)(lookup.data, lookup.start, lookup.end) : undefined)
     return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
   }
@@ -124,6 +126,7 @@ export class Reads implements ReadEngine {
         }
         const keyBytes = scratch.set(keys[i]!)
         this.gated.mayBlock = this.gate.mayBlock()
+        this.gated.borrowsBlocks = true
         const status = lookup.find(view, scratch.buffer, keyBytes, sequence, this.gated)
         if (status === NEEDS_IO) {
           encoded = keys.slice(i).map(encodeKey)
@@ -163,6 +166,7 @@ export class Reads implements ReadEngine {
   latest<T>(key: Key, sequence: number, decode: Decode<T>): T | undefined {
     const { lookup, scratch } = this
     const keyBytes = scratch.set(key)
+    this.blocking.borrowsBlocks = givesOwn(decode)
     const status = lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, this.blocking)
     return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
   }
@@ -173,6 +177,7 @@ export class Reads implements ReadEngine {
     const { lookup, scratch, gated } = this
     const keyBytes = scratch.set(key)
     gated.mayBlock = false
+    gated.borrowsBlocks = true
     if (lookup.find(this.source.view, scratch.buffer, keyBytes, sequence, gated) !== NEEDS_IO) return undefined
     return this.getLater(Buffer.from(scratch.buffer.subarray(0, keyBytes)), sequence, decodeValue)
   }
@@ -305,6 +310,11 @@ export class Reads implements ReadEngine {
 /** Decodes into values that outlive the view: by the time they reach the caller a memtable's memory may hold something else. */
 function owned<T>(decode: Decode<T>): Decode<T> {
   return decode === (decodeValueShared as Decode<unknown>) ? (decodeValue as Decode<unknown> as Decode<T>) : decode
+}
+
+/** Whether what `decode` gives is no view of the block: then the block's memory may be used again once it has been called. */
+function givesOwn<T>(decode: Decode<T>): boolean {
+  return decode !== (decodeValueShared as Decode<unknown>)
 }
 
 function overlaps(table: TableMeta, { lower, upper }: EncodedRange): boolean {

@@ -118,12 +118,10 @@ describe('block cache', () => {
     expect(cache.stats().pinnedBytes).toBe(0)
   })
 
-  test('charges all of the memory that a view keeps alive, but not the pool that small buffers share', () => {
+  test('charges all of the memory that a view keeps alive', () => {
     const { cache, slots } = cacheFor(100, 4)
     cache.insert(slots, 0, block(5000).subarray(100, 200))
     expect(cache.stats().usedBytes).toBe(5000 + BLOCK_OVERHEAD_BYTES)
-    cache.insert(slots, 1, Buffer.from('a small one'))
-    expect(cache.stats().usedBytes).toBe(5000 + 11 + 2 * BLOCK_OVERHEAD_BYTES)
   })
 
   test('blocks give way to what is charged, and come back when it is released', () => {
@@ -168,6 +166,80 @@ describe('block cache', () => {
     touch(cache, slots, left)
     for (let i = 100; i < 130; i++) touch(cache, slots, i)
     expect(touch(cache, slots, left)).toBe(true)
+  })
+})
+
+/** A lookup that is done with its block at once; the buffer that was filled, or `undefined` for a hit. */
+function borrowed(cache: BlockCache, slots: BlockSlots, index: number, bytes = BLOCK_BYTES): Buffer | undefined {
+  if (cache.borrow(slots, index) !== undefined) return undefined
+  const memory = cache.memoryFor(slots, index, bytes)!
+  cache.insert(slots, index, memory, true)
+  return memory
+}
+
+describe('memory of blocks', () => {
+  test('goes from a block that leaves to the one that room is made for, when nobody may look at it any more', () => {
+    const { cache, slots } = cacheFor(4, 100)
+    const first = [0, 1, 2, 3].map((index) => borrowed(cache, slots, index))
+    expect(new Set(first).size).toBe(4)
+    const entries = new Set(slots.blocks)
+    for (let index = 4; index < 100; index++) expect(first).toContain(borrowed(cache, slots, index))
+    for (const entry of slots.blocks) expect(entries).toContain(entry)
+    expect(cache.stats()).toMatchObject({ blockCount: 4, usedBytes: 4 * CHARGE, evictions: 96 })
+  })
+
+  test.each([
+    ['was inserted to be kept', (cache: BlockCache, slots: BlockSlots) => cache.insert(slots, 0, block())],
+    [
+      'was got after it was borrowed',
+      (cache: BlockCache, slots: BlockSlots) => {
+        borrowed(cache, slots, 0)
+        cache.get(slots, 0)
+      },
+    ],
+  ])('stays what it is when its block %s', (_, make) => {
+    const { cache, slots } = cacheFor(4, 100)
+    make(cache, slots)
+    const kept = slots.blocks[0]!.buffer
+    for (let index = 1; index < 100; index++) expect(borrowed(cache, slots, index)).not.toBe(kept)
+    expect(slots.blocks[0]).toBeUndefined()
+  })
+
+  test('is taken for a shorter block, but not for one so short that a quarter would be idle, nor for a longer one', () => {
+    const takes = (bytes: number): boolean => {
+      const { cache, slots } = cacheFor(4, 4)
+      const memory = borrowed(cache, slots, 0, 4 * CHARGE - BLOCK_OVERHEAD_BYTES - 4)!
+      return borrowed(cache, slots, 1, memory.length + bytes)!.buffer === memory.buffer
+    }
+    const full = 4 * CHARGE - BLOCK_OVERHEAD_BYTES - 4
+    expect([takes(0), takes(-1), takes(-full / 4), takes(-full / 4 - 1), takes(1)]).toEqual([true, true, true, false, false])
+  })
+
+  test('that is longer than its block is charged in full', () => {
+    const { cache, slots } = cacheFor(4, 100)
+    for (let index = 0; index < 4; index++) borrowed(cache, slots, index)
+    for (let index = 4; index < 50; index++) {
+      expect(borrowed(cache, slots, index, 900)).toHaveLength(900)
+      expect(cache.stats()).toMatchObject({ blockCount: 4, usedBytes: 4 * CHARGE })
+    }
+  })
+
+  test('is not made ready for a block that would not be kept', () => {
+    const { cache, slots } = cacheFor(4, 4)
+    borrowed(cache, slots, 0)
+    expect(cache.memoryFor(slots, 0, 100)).toBeUndefined()
+    expect(cache.memoryFor(slots, 1, 4 * CHARGE)).toBeUndefined()
+    expect(cache.stats().blockCount).toBe(1)
+    cache.drop(slots)
+    expect(cache.memoryFor(slots, 1, 100)).toBeUndefined()
+  })
+
+  test('that was made ready for a block which turned out to be damaged is in no block', () => {
+    const { cache, slots } = cacheFor(1, 10)
+    const lost = borrowed(cache, slots, 0)
+    expect(cache.memoryFor(slots, 1, BLOCK_BYTES)).toBe(lost)
+    expect(cache.stats()).toMatchObject({ blockCount: 0, usedBytes: 0 })
+    expect(borrowed(cache, slots, 2)).not.toBe(lost)
   })
 })
 
@@ -240,6 +312,7 @@ describe('block cache under load', () => {
       const cache = new BlockCache(capacityBytes)
       const tables: BlockSlots[] = []
       const buffers = new Map<BlockSlots, Map<number, Buffer>>()
+      const kept = new Set<ArrayBufferLike>()
       let charged = 0
       let gets = 0
       for (let i = 0; i < 400; i++) {
@@ -263,13 +336,17 @@ describe('block cache under load', () => {
           const slots = random.pick(tables)
           const known = buffers.get(slots)!
           const index = random.below(slots.blocks.length)
-          const found = cache.get(slots, index)
+          const isBorrowed = random.chance(0.7)
+          const found = isBorrowed ? cache.borrow(slots, index) : cache.get(slots, index)
           gets++
           if (found === undefined) {
-            const buffer = block(random.chance(0.1) ? random.below(30_000) : random.below(2000))
-            cache.insert(slots, index, buffer)
+            const bytes = random.chance(0.1) ? random.below(30_000) : random.between(1000, 2000)
+            const buffer = cache.memoryFor(slots, index, bytes) ?? block(bytes)
+            if (kept.has(buffer.buffer)) expect.fail(`${where}: memory that somebody looks at`)
+            cache.insert(slots, index, buffer, isBorrowed)
             known.set(index, buffer)
           } else if (found !== known.get(index)) expect.fail(`${where}: a wrong block`)
+          if (!isBorrowed) kept.add(known.get(index)!.buffer)
         }
         checkBooks(cache, tables, charged, gets, where)
       }
@@ -286,14 +363,17 @@ function checkBooks(cache: BlockCache, tables: readonly BlockSlots[], charged: n
   let bytes = 0
   let count = 0
   let slotBytes = 0
+  const memories = new Set<ArrayBufferLike>()
   for (const slots of tables) {
     slotBytes += slots.blocks.length * SLOT_BYTES
     for (const each of slots.blocks) {
       if (each === undefined) continue
       count++
-      bytes += each.buffer.length + BLOCK_OVERHEAD_BYTES
+      bytes += each.buffer.buffer.byteLength + BLOCK_OVERHEAD_BYTES
+      memories.add(each.buffer.buffer)
     }
   }
+  if (memories.size !== count) expect.fail(`${where}: two blocks in the same memory`)
   if (usedBytes > Math.max(0, capacityBytes - pinnedBytes)) expect.fail(`${where}: ${usedBytes} bytes in use`)
   const seen = [usedBytes, blockCount, pinnedBytes, hits + misses].join(' ')
   const expected = [bytes, count, charged + slotBytes, gets].join(' ')
