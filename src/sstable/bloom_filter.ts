@@ -122,20 +122,30 @@ export class BloomFilterBuilder {
     assert(lineCount <= LINES_MAX, 'a filter stays below a gigabyte')
     const linesBytes = lineCount * LINE_BYTES
     const buffer = Buffer.alloc(linesBytes + TAIL_BYTES + spareBytes)
-    for (let i = 0; i < this.count; i++) {
-      if (i % KEYS_BETWEEN_PAUSES === KEYS_BETWEEN_PAUSES - 1) yield PAUSE
-      const hash = this.hashes[i]!
-      const line = Math.floor((hash * lineCount) / 0x1_0000_0000) * LINE_BYTES
-      let bits = hash
-      for (let probe = 0; probe < probes; probe++) {
-        bits = Math.imul(bits, MULTIPLIER)
-        const bit = bits >>> 23
-        buffer[line + (bit >>> 3)]! |= 1 << (bit & 7)
-      }
+    for (let start = 0; start < this.count; start += KEYS_BETWEEN_PAUSES) {
+      if (start > 0) yield PAUSE
+      setBits(buffer, lineCount, probes, this.hashes, start, Math.min(start + KEYS_BETWEEN_PAUSES, this.count))
     }
     writeUint32(buffer, linesBytes, lineCount)
     buffer[linesBytes + 4] = probes
     return { buffer, length: linesBytes + TAIL_BYTES }
+  }
+}
+
+/**
+ * Enters the hashes `[start, end)`. It is a function of its own because the code behind a loop is compiled with it, before it was ever run:
+ * the one table at a time that `finish` completes would then throw the compiled loop away again and again.
+ */
+function setBits(lines: Buffer, lineCount: number, probes: number, hashes: Uint32Array, start: number, end: number): void {
+  for (let i = start; i < end; i++) {
+    const hash = hashes[i]!
+    const line = Math.floor((hash * lineCount) / 0x1_0000_0000) * LINE_BYTES
+    let bits = hash
+    for (let probe = 0; probe < probes; probe++) {
+      bits = Math.imul(bits, MULTIPLIER)
+      const bit = bits >>> 23
+      lines[line + (bit >>> 3)]! |= 1 << (bit & 7)
+    }
   }
 }
 
