@@ -82,6 +82,7 @@ export class Engine implements CommitHost {
   readonly #keepAlive = new KeepAlive()
   readonly #makeScheduler: EngineParts['makeScheduler'] | undefined
   #scheduler: Scheduler<SlotFlush> | undefined
+  readonly #obsolete: ObsoleteFiles
   /** Timers of the store: they end with it. */
   readonly #clock: OwnedClock
   /** Frozen, but not all visible yet: oldest first. */
@@ -131,9 +132,9 @@ export class Engine implements CommitHost {
     this.reads = new Reads(this, turn)
     this.writes = new Writes(this, this.queue, this.reads)
     this.#makeScheduler = options.readOnly ? undefined : parts.makeScheduler
-    const obsolete = new ObsoleteFiles(files, clock, () => this.#state === 'open')
+    this.#obsolete = new ObsoleteFiles(files, clock, () => this.#state === 'open')
     files.listener = {
-      onObsolete: () => obsolete.request(),
+      onObsolete: () => this.#obsolete.request(),
       onDeleteTable: (fileNumber) => this.tables.evict(fileNumber),
       onDeleteError: (path, error) => this.emit('warning', { message: `could not delete ${path}: ${String(error)}` }),
     }
@@ -312,8 +313,7 @@ export class Engine implements CommitHost {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#keepAlive.during(this.#close().promise)
-    return this.#closed
+    return (this.#closed ??= this.#keepAlive.during(this.#close().promise))
   }
 
   closeSync(): void {
@@ -367,6 +367,7 @@ export class Engine implements CommitHost {
     this.shortage.stop()
     if (scheduler !== undefined) yield* step({ run: () => scheduler.close(), runSync: () => scheduler.closeSync() })
     if (failure === undefined && this.#failure === undefined) yield* this.manifest.finish(queue.lastSequence)
+    yield* step({ run: () => this.#obsolete.settled(), runSync: () => {} })
     this.#endClose()
     if (failure !== undefined) throw failure
   }

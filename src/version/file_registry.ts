@@ -42,6 +42,8 @@ export class FileRegistry {
   readonly #tracked = new Set<Version>()
   /** In the order in which they are to be deleted. */
   #obsolete: ObsoleteFile[] = []
+  /** The one that is being deleted in the thread pool. */
+  #deleting: ObsoleteFile | undefined
   #isSuspended = false
 
   constructor(vfs: Vfs, dir: string, isReadOnly: boolean) {
@@ -106,20 +108,24 @@ export class FileRegistry {
     return this.#tableCounts.get(fileNumber) ?? 0
   }
 
-  /** Names of the files that wait to be deleted. */
+  /** Names of the files that wait to be deleted, or are being deleted. */
   get obsoleteNames(): readonly string[] {
-    return this.#obsolete.map(nameOf)
+    return this.#unwanted.map(nameOf)
   }
 
   /** Logs below `logNumber` are in tables, durably. */
   dropLogsBelow(logNumber: number): void {
     // The folder is asked, and no list of logs kept, because a log that were missing on the list would stay for ever.
-    const waiting = new Set(this.#obsolete.filter(({ isLog }) => isLog).map(({ number }) => number))
+    const waiting = new Set(this.#unwanted.filter(({ isLog }) => isLog).map(({ number }) => number))
     const before = this.#obsolete.length
     for (const log of this.#logsPresent()) {
       if (log < logNumber && !waiting.has(log)) this.#obsolete.push({ number: log, isLog: true })
     }
     if (this.#obsolete.length > before) this.listener.onObsolete?.()
+  }
+
+  get #unwanted(): readonly ObsoleteFile[] {
+    return this.#deleting === undefined ? this.#obsolete : [this.#deleting, ...this.#obsolete]
   }
 
   /** None when the folder cannot be listed now: the next edit asks again. */
@@ -148,36 +154,70 @@ export class FileRegistry {
   }
 
   /**
-   * Deletes up to `limit` obsolete files and returns how many are gone. What cannot be deleted goes to the end of the queue, so that it
-   * keeps no other file on the disk.
+   * Deletes all obsolete files and returns how many are gone. What cannot be deleted goes to the end of the queue, so that it keeps no
+   * other file on the disk. One that is being deleted in the thread pool is deleted here as well: whoever comes second finds it gone.
    */
-  deleteObsoleteSync(limit = Infinity): number {
-    if (this.#isSuspended || this.#isReadOnly) return 0
-    let tried = 0
+  deleteObsoleteSync(): number {
+    if (this.#deleting !== undefined) this.#obsolete.unshift(this.#deleting)
+    this.#deleting = undefined
+    const kept: ObsoleteFile[] = []
     let deleted = 0
-    for (let left = this.#obsolete.length; left > 0 && tried < limit; left--) {
-      const file = this.#obsolete.shift()!
-      // A table may have been named again since: by a job that moved it.
-      if (!file.isLog && this.#tableCounts.has(file.number)) continue
-      tried++
-      if (!file.isLog) this.listener.onDeleteTable?.(file.number)
-      if (this.#deleteSync(nameOf(file))) deleted++
-      else this.#obsolete.push(file)
+    for (let file = this.#take(); file !== undefined; file = this.#take()) {
+      const path = this.#pathOf(file)
+      try {
+        this.#vfs.unlinkSync(path)
+        deleted++
+      } catch (error) {
+        if (this.#isGone(path, error)) deleted++
+        else kept.push(file)
+      }
     }
+    this.#obsolete.push(...kept)
     return deleted
   }
 
-  /** Whether the file is gone. */
-  #deleteSync(name: string): boolean {
-    const path = joinPath(this.#dir, name)
+  /** Deletes the next obsolete file, through the thread pool, and tells whether it is gone. One at a time. It never rejects. */
+  async deleteNext(): Promise<boolean> {
+    assert(this.#deleting === undefined, 'files are deleted one at a time')
+    const file = this.#take()
+    if (file === undefined) return false
+    this.#deleting = file
+    const path = this.#pathOf(file)
+    let failure: unknown
     try {
-      this.#vfs.unlinkSync(path)
-      return true
+      await this.#vfs.unlink(path)
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return true
-      this.listener.onDeleteError?.(path, error)
-      return false
+      failure = error
     }
+    // Unless it has been deleted on the spot meanwhile.
+    if (this.#deleting !== file) return true
+    this.#deleting = undefined
+    if (failure === undefined || this.#isGone(path, failure)) return true
+    this.#obsolete.push(file)
+    return false
+  }
+
+  /** Takes the next file that may be deleted now off the queue. */
+  #take(): ObsoleteFile | undefined {
+    if (this.#isSuspended || this.#isReadOnly) return undefined
+    for (let file = this.#obsolete.shift(); file !== undefined; file = this.#obsolete.shift()) {
+      // A table may have been named again since: by a job that moved it.
+      if (!file.isLog && this.#tableCounts.has(file.number)) continue
+      if (!file.isLog) this.listener.onDeleteTable?.(file.number)
+      return file
+    }
+    return undefined
+  }
+
+  /** Whether the deletion has failed because there is no such file; else it is reported. */
+  #isGone(path: string, error: unknown): boolean {
+    if (systemCode(error) === 'ENOENT') return true
+    this.listener.onDeleteError?.(path, error)
+    return false
+  }
+
+  #pathOf(file: ObsoleteFile): string {
+    return joinPath(this.#dir, nameOf(file))
   }
 }
 

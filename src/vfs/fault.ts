@@ -181,6 +181,11 @@ export class FaultVfs implements Vfs {
     this.inner.unlinkSync(path)
   }
 
+  async unlink(path: string): Promise<void> {
+    this.#check('unlink', path)
+    await this.inner.unlink(path)
+  }
+
   rmdirSync(path: string): void {
     this.#check('rmdir', path)
     this.inner.rmdirSync(path)

@@ -331,6 +331,11 @@ export class MemoryVfs implements Vfs {
     this.#machine.reclaim(inode)
   }
 
+  async unlink(path: string): Promise<void> {
+    await undefined
+    this.unlinkSync(path)
+  }
+
   rmdirSync(path: string): void {
     const place = this.#checked('rmdir', path, () => {
       const { name, folder } = this.#place(path, 'rmdir')

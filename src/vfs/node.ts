@@ -30,6 +30,7 @@ import {
   renameSync,
   rmdirSync,
   statSync,
+  unlink,
   unlinkSync,
   write,
   writeSync,
@@ -265,6 +266,15 @@ class NodeVfs implements Vfs {
     } catch (error) {
       throw ioError(error, 'delete', path)
     }
+  }
+
+  unlink(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      unlink(path, (error) => {
+        if (error === null) resolve()
+        else reject(ioError(error, 'delete', path))
+      })
+    })
   }
 
   rmdirSync(path: string): void {

@@ -68,6 +68,8 @@ export interface Vfs {
   linkSync(existing: string, added: string): void
   /** Removes a name of a file; the file goes with its last name. */
   unlinkSync(path: string): void
+  /** As `unlinkSync`, through the thread pool. */
+  unlink(path: string): Promise<void>
   /** Removes an empty folder. */
   rmdirSync(path: string): void
   /** Makes the names in a folder durable. */

@@ -269,8 +269,8 @@ const content: readonly Mutant[] = [
   mutant(
     'the last key of a table is not in its filter',
     'src/sstable/bloom_filter.ts',
-    'for (let i = 0; i < this.count; i++) {\n      if (i %',
-    'for (let i = 0; i < this.count - 1; i++) {\n      if (i %',
+    'this.hashes, start, Math.min(start + KEYS_BETWEEN_PAUSES, this.count))',
+    'this.hashes, start, Math.min(start + KEYS_BETWEEN_PAUSES, this.count - 1))',
   ),
   mutant(
     "an upper bound 'lte' leaves the bound out",

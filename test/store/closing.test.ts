@@ -101,6 +101,58 @@ describe('closeSync while close is under way finishes it on the spot', () => {
   })
 })
 
+describe('a file that is being deleted when the store closes', () => {
+  /** Its deletions in the thread pool wait until told to go on. */
+  class SlowDeletions extends FaultVfs {
+    readonly begun: string[] = []
+    goOn!: () => void
+    readonly #gate = new Promise<void>((resolve) => {
+      this.goOn = resolve
+    })
+
+    override async unlink(path: string): Promise<void> {
+      this.begun.push(path)
+      await this.#gate
+      await super.unlink(path)
+    }
+  }
+
+  async function deleting(): Promise<{ vfs: SlowDeletions; store: Store; warnings: unknown[] }> {
+    const vfs = new SlowDeletions(memory())
+    const store = await Store.open(vfs, TINY)
+    const warnings: unknown[] = []
+    store.on('warning', (warning) => warnings.push(warning))
+    await store.put('k', 1)
+    await store.flush()
+    while (vfs.begun.length === 0) await nextTurn()
+    expect(logsOf(vfs)).toHaveLength(1)
+    return { vfs, store, warnings }
+  }
+
+  const logsOf = (vfs: SlowDeletions): string[] => vfs.readdirSync('/varve').filter((name) => name.endsWith('.log'))
+
+  test('is waited for by close', async () => {
+    const { vfs, store, warnings } = await deleting()
+    const closing = store.close()
+    for (let i = 0; i < 20; i++) await nextTurn()
+    expect([store.status, vfs.statSync('/varve/LOCK')]).toEqual(['closing', expect.anything()])
+    vfs.goOn()
+    await closing
+    expect([logsOf(vfs), vfs.statSync('/varve/LOCK'), warnings]).toEqual([[], undefined, []])
+  })
+
+  test('is deleted on the spot by closeSync', async () => {
+    const { vfs, store, warnings } = await deleting()
+    store.closeSync()
+    expect(logsOf(vfs)).toEqual([])
+    vfs.goOn()
+    for (let i = 0; i < 3; i++) await nextTurn()
+    expect(warnings).toEqual([])
+    const again = await openStore(vfs)
+    expect(again.getSync('k')).toBe(1)
+  })
+})
+
 test('a failed open leaves nothing locked', async () => {
   const vfs = memory()
   await (await Store.open(vfs, TINY)).close()

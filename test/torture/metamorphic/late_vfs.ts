@@ -98,6 +98,10 @@ export class LateVfs implements Vfs {
     this.#inner.unlinkSync(path)
   }
 
+  unlink(path: string): Promise<void> {
+    return late(this.#isLate, () => this.#inner.unlink(path))
+  }
+
   rmdirSync(path: string): void {
     this.#inner.rmdirSync(path)
   }

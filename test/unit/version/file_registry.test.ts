@@ -15,6 +15,17 @@ function diskWith(...names: readonly string[]): MemoryVfs {
   return vfs
 }
 
+/** What is on the disk is obsolete: tables 1 and 2, and all logs. */
+function registryWithObsolete(vfs: MemoryVfs): FileRegistry {
+  const registry = new FileRegistry(vfs, DIR, false)
+  for (const fileNumber of [1, 2]) {
+    registry.protect(fileNumber)
+    registry.release(fileNumber)
+  }
+  registry.dropLogsBelow(9)
+  return registry
+}
+
 describe('a table', () => {
   test('goes when the edit that removed it is durable and no version names it', () => {
     const vfs = emptyDisk()
@@ -135,18 +146,58 @@ describe('a deletion', () => {
     expect(registry.deleteObsoleteSync()).toBe(1)
   })
 
-  test('can be done in slices', () => {
+  test('can be made in the thread pool, one after the other', async () => {
     const vfs = diskWith('000001.sst', '000002.sst', '000003.log', '000004.log')
-    const registry = new FileRegistry(vfs, DIR, false)
-    for (const fileNumber of [1, 2]) {
-      registry.protect(fileNumber)
-      registry.release(fileNumber)
-    }
-    registry.dropLogsBelow(9)
-    expect([1, 2, 2].map((limit) => registry.deleteObsoleteSync(limit))).toEqual([1, 2, 1])
+    const registry = registryWithObsolete(vfs)
+    const left: string[][] = []
+    while (await registry.deleteNext()) left.push(files(vfs))
+    expect(left).toEqual([['000002.sst', '000003.log', '000004.log'], ['000003.log', '000004.log'], ['000004.log'], []])
   })
 
-  test('never happens in a store that is read only, nor while the manifest is in doubt', () => {
+  test('in the thread pool passes over a table that was named again, and is made once', async () => {
+    const vfs = diskWith('000001.sst', '000002.sst', '000003.log')
+    const registry = registryWithObsolete(vfs)
+    registry.protect(1)
+    const deletion = registry.deleteNext()
+    expect(registry.obsoleteNames).toEqual(['000002.sst', '000003.log'])
+    expect(registry.obsoleteCount).toBe(1)
+    expect(await deletion).toBe(true)
+    const next = registry.deleteNext()
+    // The log is there still, and already on its way.
+    registry.dropLogsBelow(9)
+    expect(registry.obsoleteCount).toBe(0)
+    expect(await next).toBe(true)
+    expect(files(vfs)).toEqual(['000001.sst'])
+  })
+
+  test('in the thread pool that fails is reported, and keeps no other file on the disk', async () => {
+    const vfs = diskWith('000001.sst', '000002.sst')
+    const registry = registryWithObsolete(vfs)
+    const failed: string[] = []
+    registry.listener = { onDeleteError: (path) => failed.push(path) }
+    vfs.onMutation = (_, kind, path) => {
+      if (kind === 'unlink' && path.endsWith('000001.sst')) throw new Error('busy')
+    }
+    expect([await registry.deleteNext(), await registry.deleteNext(), await registry.deleteNext()]).toEqual([false, true, false])
+    expect(failed).toEqual([`${DIR}/000001.sst`, `${DIR}/000001.sst`])
+    vfs.onMutation = undefined
+    expect(await registry.deleteNext()).toBe(true)
+    expect([await registry.deleteNext(), files(vfs)]).toEqual([false, []])
+  })
+
+  test('in the thread pool may be overtaken by one on the spot', async () => {
+    const vfs = diskWith('000001.sst', '000002.sst')
+    const registry = registryWithObsolete(vfs)
+    const failed: string[] = []
+    registry.listener = { onDeleteError: (path) => failed.push(path) }
+    const deletion = registry.deleteNext()
+    expect(files(vfs)).toEqual(['000001.sst', '000002.sst'])
+    expect(registry.deleteObsoleteSync()).toBe(2)
+    expect(files(vfs)).toEqual([])
+    expect([await deletion, registry.obsoleteCount, failed]).toEqual([true, 0, []])
+  })
+
+  test('never happens in a store that is read only, nor while the manifest is in doubt', async () => {
     for (const isReadOnly of [true, false]) {
       const vfs = diskWith('000001.sst', '000003.log')
       const registry = new FileRegistry(vfs, DIR, isReadOnly)
@@ -154,7 +205,7 @@ describe('a deletion', () => {
       registry.release(1)
       registry.dropLogsBelow(9)
       registry.suspendDeletion()
-      expect(registry.deleteObsoleteSync()).toBe(0)
+      expect([registry.deleteObsoleteSync(), await registry.deleteNext()]).toEqual([0, false])
       registry.resumeDeletion()
       expect(registry.deleteObsoleteSync()).toBe(isReadOnly ? 0 : 2)
     }

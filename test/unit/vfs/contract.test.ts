@@ -165,6 +165,13 @@ describe.each(Object.keys(kinds))('%s file system', (kind) => {
     expect(codeOf(() => vfs.unlinkSync(`${dir}/a`))).toBe('ENOENT')
   })
 
+  test('a name is removed through the thread pool, too', async () => {
+    put(vfs, `${dir}/a`, 'A')
+    await vfs.unlink(`${dir}/a`)
+    expect(vfs.readdirSync(dir)).not.toContain('a')
+    await expect(vfs.unlink(`${dir}/a`)).rejects.toMatchObject({ code: 'ERR_IO', cause: { code: 'ENOENT' } })
+  })
+
   test('folders are made with those above them, listed in order, and removed when empty', async () => {
     vfs.mkdirSync(`${dir}/x/y/z`)
     vfs.mkdirSync(`${dir}/x/y/z`)

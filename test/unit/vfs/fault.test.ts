@@ -44,6 +44,7 @@ const operations: [FaultOperation, (fixture: Fixture) => unknown][] = [
   ['rename', ({ vfs }) => vfs.renameSync('/d/a', '/d/b')],
   ['link', ({ vfs }) => vfs.linkSync('/d/a', '/d/b')],
   ['unlink', ({ vfs }) => vfs.unlinkSync('/d/a')],
+  ['unlink', ({ vfs }) => vfs.unlink('/d/a')],
   ['syncDir', ({ vfs }) => vfs.syncDirSync('/d')],
   ['syncDir', ({ vfs }) => vfs.syncDir('/d')],
 ]
