@@ -81,7 +81,7 @@ export function openEngineSync(location: StoreLocation, options: StoreOptions | 
  * threads of V8's do it while the manifest is read. The synchronous form leaves it to that read.
  */
 class Preparation {
-  #ready: Promise<void> | undefined
+  #ready: Promise<void> | undefined;
 
   *begin(): Task<void> {
     const run = async (): Promise<void> => {

@@ -332,7 +332,6 @@ export class MemoryVfs implements Vfs {
   }
 
   async unlink(path: string): Promise<void> {
-    await undefined
     this.unlinkSync(path)
   }
 

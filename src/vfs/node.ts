@@ -12,6 +12,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import {
+  close,
   closeSync,
   fdatasync,
   fdatasyncSync,
@@ -30,7 +31,6 @@ import {
   renameSync,
   rmdirSync,
   statSync,
-  unlink,
   unlinkSync,
   write,
   writeSync,
@@ -213,6 +213,13 @@ class NodeFile implements VfsFile {
   }
 }
 
+/** Closes a descriptor in the thread pool. It is gone whatever close(2) says. */
+function closeInPool(fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    close(fd, () => resolve())
+  })
+}
+
 class NodeVfs implements Vfs {
   #identity: ProcessIdentity | undefined
 
@@ -268,13 +275,20 @@ class NodeVfs implements Vfs {
     }
   }
 
-  unlink(path: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      unlink(path, (error) => {
-        if (error === null) resolve()
-        else reject(ioError(error, 'delete', path))
-      })
-    })
+  async unlink(path: string): Promise<void> {
+    // A file that is open keeps its space until it is closed. The name must not go later than this call: in a folder that was closed,
+    // destroyed and made again meanwhile it would be that of another file.
+    let fd: number | undefined
+    try {
+      fd = openSync(path, 'r')
+    } catch {
+      // It can be deleted all the same, or else deleting it says why not.
+    }
+    try {
+      this.unlinkSync(path)
+    } finally {
+      if (fd !== undefined) await closeInPool(fd)
+    }
   }
 
   rmdirSync(path: string): void {

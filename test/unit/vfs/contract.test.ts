@@ -167,7 +167,9 @@ describe.each(Object.keys(kinds))('%s file system', (kind) => {
 
   test('a name is removed through the thread pool, too', async () => {
     put(vfs, `${dir}/a`, 'A')
-    await vfs.unlink(`${dir}/a`)
+    const isDone = vfs.unlink(`${dir}/a`)
+    expect(vfs.statSync(`${dir}/a`)).toBeUndefined()
+    await isDone
     expect(vfs.readdirSync(dir)).not.toContain('a')
     await expect(vfs.unlink(`${dir}/a`)).rejects.toMatchObject({ code: 'ERR_IO', cause: { code: 'ENOENT' } })
   })
