@@ -143,16 +143,26 @@ export class BlockIndex {
     this.bytes = payload
     this.prefixStart = HEADER_BYTES
     this.prefixLength = prefixLength
-    this.offsets = new Float64Array(count + 1)
-    this.separatorStarts = new Uint32Array(count)
-    this.separatorEnds = new Uint32Array(count)
-    this.abbreviations = new Int32Array(count)
+    const offsets = (this.offsets = new Float64Array(count + 1))
+    const starts = (this.separatorStarts = new Uint32Array(count))
+    const ends = (this.separatorEnds = new Uint32Array(count))
+    const abbreviations = (this.abbreviations = new Int32Array(count))
     let offset = 0
+    let before = -1
     for (let i = 0; i < count; i++) {
-      const frameLength = readVarint(payload, at, payload.length)
-      const lengthAndFlag = frameLength < 0 ? -1 : readVarint(payload, varintEnd, payload.length)
-      if (lengthAndFlag < 0) throw damaged('ends within an entry')
-      const start = varintEnd
+      const first = payload[at]!
+      const second = payload[at + 1]!
+      let frameLength = (first & 0x7f) | (second << 7)
+      let lengthAndFlag = payload[at + 2]!
+      let start = at + 3
+      // A frame of 128 to 16,383 bytes and a separator of less than 64 are the rule. A call of `readVarint` for each number would take
+      // most of the time in which a young process opens a table, and does so with code that is not compiled yet.
+      if (!(first >= 0x80 && second < 0x80 && lengthAndFlag < 0x80)) {
+        frameLength = readVarint(payload, at, payload.length)
+        lengthAndFlag = frameLength < 0 ? -1 : readVarint(payload, varintEnd, payload.length)
+        if (lengthAndFlag < 0) throw damaged('ends within an entry')
+        start = varintEnd
+      }
       const end = start + (lengthAndFlag >>> 1)
       at = end + (lengthAndFlag & 1) * 8
       if (at > payload.length || frameLength <= BLOCK_TRAILER_BYTES || end - start + prefixLength > KEY_BYTES_MAX) {
@@ -162,12 +172,17 @@ export class BlockIndex {
         this.sequences ??= new Float64Array(count)
         this.sequences[i] = readUint53(payload, end)
       }
-      this.separatorStarts[i] = start
-      this.separatorEnds[i] = end
-      this.abbreviations[i] = abbreviate(payload, start, end)
+      starts[i] = start
+      ends[i] = end
+      const abbreviation =
+        end - start < 4
+          ? abbreviate(payload, start, end)
+          : ((payload[start]! << 24) | (payload[start + 1]! << 16) | (payload[start + 2]! << 8) | payload[start + 3]!) >>> 1
+      abbreviations[i] = abbreviation
       offset += frameLength
-      this.offsets[i + 1] = offset
-      if (i > 0 && !this.isOrdered(i)) throw damaged('is not in order')
+      offsets[i + 1] = offset
+      if (abbreviation <= before && !this.isOrdered(i)) throw damaged('is not in order')
+      before = abbreviation
     }
     if (at !== payload.length) throw damaged('goes on after its last entry')
     if (offset !== dataBytes) throw damaged('does not cover the data blocks')
@@ -245,9 +260,9 @@ export class BlockIndex {
     )
   }
 
-  /** Whether separator `i` comes after the one before it. */
+  /** Whether separator `i` comes after the one before it, whose abbreviation is not smaller. */
   private isOrdered(i: number): boolean {
-    if (this.abbreviations[i - 1]! < this.abbreviations[i]!) return true
+    if (this.abbreviations[i - 1]! > this.abbreviations[i]!) return false
     const { separatorStarts: starts, separatorEnds: ends, bytes } = this
     const difference = compareBytes(bytes, starts[i - 1]!, ends[i - 1]!, bytes, starts[i]!, ends[i]!)
     if (difference !== 0) return difference < 0
