@@ -10,14 +10,22 @@ interface Separator {
 }
 
 const FRAME_BYTES = 100
+/** Lengths of frames that take one, two and three bytes in the index. */
+const FRAME_SIZES = [FRAME_BYTES, 128, 5000, 16_383, 16_384, 100_000]
 
-function indexOf(separators: readonly Separator[]): BlockIndex {
+function indexOf(separators: readonly Separator[], frameBytes = FRAME_BYTES): BlockIndex {
   const builder = new BlockIndexBuilder()
-  for (const { key, sequence } of separators) builder.add(bytes(key), sequence, FRAME_BYTES)
+  for (const { key, sequence } of separators) builder.add(bytes(key), sequence, frameBytes)
   expect(builder.blockCount).toBe(separators.length)
   const payload = builder.finish()
   expect(payload.length).toBeLessThanOrEqual(builder.usedBytes + 6 + 65_535)
-  return new BlockIndex(payload, separators.length * FRAME_BYTES, 'a.sst', 0)
+  return new BlockIndex(payload, separators.length * frameBytes, 'a.sst', 0)
+}
+
+function payloadOf(keys: readonly string[], frameBytes: number): Buffer {
+  const builder = new BlockIndexBuilder()
+  for (const key of keys) builder.add(bytes(key), 0, frameBytes)
+  return builder.finish()
 }
 
 /** The first separator that is not before (key, sequence), one after the other. */
@@ -47,6 +55,7 @@ describe('block index', () => {
   for (let round = 0; round < 40; round++) {
     const shape = random.pick(KEY_SHAPES)
     const hasStraddling = random.chance(0.5)
+    const frameBytes = random.pick(FRAME_SIZES)
     const wanted = 1 + random.below(random.pick([3, 40, 1000]))
     test(`finds what a naive search finds: VARVE_SEED=${seed} round ${round}`, () => {
       const keys = [...new Set(Array.from({ length: wanted }, () => shape(random)))].map(bytes).toSorted((a, b) => Buffer.compare(a, b))
@@ -55,7 +64,8 @@ describe('block index', () => {
         const straddling = Array.from({ length: versions }, (_, i) => ({ key: key.toString('latin1'), sequence: 100 - i * 3 }))
         return [...straddling, { key: key.toString('latin1'), sequence: 0 }]
       })
-      const index = indexOf(separators)
+      const index = indexOf(separators, frameBytes)
+      expect(index.offsets.every((offset, i) => offset === i * frameBytes)).toBe(true)
       for (let i = 0; i < 500; i++) {
         const near = random.pick(separators).key
         const key = random.pick([
@@ -91,6 +101,21 @@ describe('block index', () => {
     }
     const index = new BlockIndex(builder.finish(), 3 * FRAME_BYTES, 'a.sst', 0)
     expect(['key0', 'key1', 'key2', 'key3', 'key4'].map((key) => find(index, key, 5))).toEqual([0, 0, 1, 2, 3])
+  })
+
+  test.each(FRAME_SIZES)('is refused when it is not in order, or not whole: frames of %i bytes', (frameBytes) => {
+    const open = (payload: Buffer): BlockIndex => new BlockIndex(payload, 3 * frameBytes, 'a.sst', 0)
+    const unordered = [
+      ['b', 'a', 'c'],
+      ['abcdef', 'abcdeg', 'abcdef'],
+      ['same', 'same', 'samf'],
+      ['xabcdeb', 'xabcdea', 'yabcdea'],
+    ]
+    for (const keys of unordered) expect(() => open(payloadOf(keys, frameBytes)), String(keys)).toThrow('not in order')
+    const whole = payloadOf(['abcdea', 'abcdeb', 'b'], frameBytes)
+    expect(open(whole).count).toBe(3)
+    for (let length = 0; length < whole.length; length++) expect(() => open(whole.subarray(0, length))).toThrow('the index')
+    expect(() => open(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow('goes on')
   })
 
   test('knows where each block starts and where the last one ends', () => {
