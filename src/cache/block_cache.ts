@@ -69,6 +69,8 @@ export class CachedBlock {
   isShared: boolean
   /** Hits since it was inserted or moved, at most 3. */
   frequency = 0
+  /** What its reader has learned about its shape, 0 before: here it is at hand, and in the block it is one more miss of memory. */
+  shape = 0
   /** The queue that it is in. */
   queue: BlockQueue
   /** Neighbours in the queue; `newer` is nearer to the end where blocks enter. */
@@ -169,19 +171,19 @@ export class BlockCache {
 
   /** The block at `index`, if it is here; the caller may keep it. Hot: 10 to 15 ns, guarded by `bench/micro/cache.ts`. */
   get(slots: BlockSlots, index: number): Buffer | undefined {
-    const block = slots.blocks[index]
-    if (block === undefined) {
-      this.misses++
-      return undefined
-    }
-    this.hits++
+    const block = this.find(slots, index)
+    if (block === undefined) return undefined
     block.isShared = true
-    if (block.frequency < FREQUENCY_MAX) block.frequency++
     return block.buffer
   }
 
   /** As `get`, but only until the next call into the cache: after that there may be another block in the same memory. Hot as `get`. */
   borrow(slots: BlockSlots, index: number): Buffer | undefined {
+    return this.find(slots, index)?.buffer
+  }
+
+  /** The block itself, borrowed as by `borrow`; who keeps its buffer sets `isShared`. Hot as `get`. */
+  find(slots: BlockSlots, index: number): CachedBlock | undefined {
     const block = slots.blocks[index]
     if (block === undefined) {
       this.misses++
@@ -189,7 +191,7 @@ export class BlockCache {
     }
     this.hits++
     if (block.frequency < FREQUENCY_MAX) block.frequency++
-    return block.buffer
+    return block
   }
 
   /**
@@ -280,6 +282,7 @@ export class BlockCache {
     spare.sizeBytes = sizeBytes
     spare.isShared = isShared
     spare.frequency = 0
+    spare.shape = 0
     return spare
   }
 

@@ -25,7 +25,16 @@ import { closeQuietly } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
 import type { BlockIndex } from './block_index.js'
 import type { BloomFilter } from './bloom_filter.js'
-import { entriesEndOf, entryCountOf, entryStart, findStructuralDefect, findVersion, offsetBytesOf } from './data_block.js'
+import {
+  entriesEndOf,
+  entryCountOf,
+  entryStart,
+  findInHashTable,
+  findStructuralDefect,
+  findVersion,
+  hashedEntryCountOf,
+  offsetBytesOf,
+} from './data_block.js'
 import { type BlockSource, checkFrame, unpackBlock } from './format.js'
 import { type Pace, type ReadContext, ReadStats, type Wanted } from './read_context.js'
 import { TableIterator } from './table_iterator.js'
@@ -144,13 +153,23 @@ export class TableReader implements BlockSource {
     if (this.filter !== undefined && !this.filter.mayContain(hash)) return NOT_FOUND
     const index = this.index.find(key, keyStart, keyEnd, sequence)
     if (index === this.index.count) return NOT_FOUND
-    let block = context.heldCount === 0 ? undefined : context.heldBlock(this.fileNumber, index)
-    block ??= this.cachedOrRead(index, context, context.borrowsBlocks)
-    if (block === undefined) return NEEDS_IO
-    const entry = findVersion(block, key, keyStart, keyEnd, hash, sequence)
+    const cached = context.heldCount > 0 || this.slots === undefined ? undefined : this.cache!.find(this.slots, index)
+    if (cached !== undefined && !context.borrowsBlocks) cached.isShared = true
+    let block: Buffer | undefined
+    let entry: number
+    if (cached !== undefined && cached.shape > 0) {
+      block = cached.buffer
+      entry = findInHashTable(block, cached.shape, 2, key, keyStart, keyEnd, hash, sequence)
+    } else {
+      block = cached === undefined ? this.heldOrRead(index, context) : cached.buffer
+      if (block === undefined) return NEEDS_IO
+      entry = findVersion(block, key, keyStart, keyEnd, hash, sequence)
+      if (cached !== undefined) cached.shape = hashedEntryCountOf(block)
+    }
     if (entry < 0) return NOT_FOUND
-    const entryCount = entryCountOf(block)
-    const offsetBytes = offsetBytesOf(block)
+    const isKnown = cached !== undefined && cached.shape > 0
+    const entryCount = isKnown ? cached.shape : entryCountOf(block)
+    const offsetBytes = isKnown ? 2 : offsetBytesOf(block)
     const entriesEnd = entriesEndOf(block, entryCount, offsetBytes)
     const keyLength = readVarint(block, entryStart(block, entriesEnd, offsetBytes, entry), entriesEnd)
     const trailer = varintEnd + keyLength
@@ -220,11 +239,21 @@ export class TableReader implements BlockSource {
     this.slots = new BlockSlots(this.cache, this.fileNumber, this.index.count)
   }
 
+  /** A block that `get` has not found in the cache, or has not looked for there because the context may hold it. */
+  private heldOrRead(index: number, context: ReadContext): Buffer | undefined {
+    if (context.heldCount === 0) return this.read(index, context, context.borrowsBlocks)
+    return context.heldBlock(this.fileNumber, index) ?? this.cachedOrRead(index, context, context.borrowsBlocks)
+  }
+
   private cachedOrRead(index: number, context: ReadContext, isBorrowed: boolean): Buffer | undefined {
     if (this.slots !== undefined) {
       const cached = isBorrowed ? this.cache!.borrow(this.slots, index) : this.cache!.get(this.slots, index)
       if (cached !== undefined) return cached
     }
+    return this.read(index, context, isBorrowed)
+  }
+
+  private read(index: number, context: ReadContext, isBorrowed: boolean): Buffer | undefined {
     if (context.mayBlock) return this.readBlockSync(index, context, isBorrowed)
     context.wanted = new WantedBlock(this, index)
     return undefined

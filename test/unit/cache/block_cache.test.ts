@@ -224,6 +224,16 @@ describe('memory of blocks', () => {
     }
   })
 
+  test('does not take along what was known of the shape of the block that left', () => {
+    const { cache, slots } = cacheFor(1, 10)
+    borrowed(cache, slots, 0)
+    const entry = cache.find(slots, 0)!
+    entry.shape = 7
+    borrowed(cache, slots, 1)
+    expect(cache.find(slots, 1)).toBe(entry)
+    expect(entry.shape).toBe(0)
+  })
+
   test('is not made ready for a block that would not be kept', () => {
     const { cache, slots } = cacheFor(4, 4)
     borrowed(cache, slots, 0)

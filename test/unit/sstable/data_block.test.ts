@@ -2,7 +2,15 @@ import { describe, expect, test } from 'vitest'
 import { hashKey } from '../../../src/codec/hash.js'
 import { SEQUENCE_MAX } from '../../../src/codec/internal_key.js'
 import { BlockCursor } from '../../../src/sstable/block_cursor.js'
-import { entryCountOf, findStructuralDefect, findVersion, hashSlotCount, lowerBound } from '../../../src/sstable/data_block.js'
+import {
+  entryCountOf,
+  findInHashTable,
+  findStructuralDefect,
+  findVersion,
+  hashSlotCount,
+  hashedEntryCountOf,
+  lowerBound,
+} from '../../../src/sstable/data_block.js'
 import { DataBlockBuilder } from '../../../src/sstable/data_block_builder.js'
 import { Random } from '../../../src/util/random.js'
 import { bytes, deletion, type Entry, modelGet, modelLowerBound, put, randomEntries, testSeed } from './fixture.js'
@@ -90,6 +98,25 @@ describe('data block', () => {
       }
     })
   }
+
+  test('is searched without its tail once its shape is known, which it is when the hash table is built', () => {
+    const entries = Array.from({ length: 100 }, (_, i) => put(`key${i * 2}`.padEnd(6 + (i % 7), 'x'), 5)).sort((a, b) =>
+      a.key < b.key ? -1 : 1,
+    )
+    const block = checked(entries)
+    expect(hashedEntryCountOf(block)).toBe(0)
+    for (let i = 0; i < 3; i++) find(block, entries[0]!.key, SEQUENCE_MAX)
+    expect(hashedEntryCountOf(block)).toBe(100)
+    for (const [i, { key }] of entries.entries()) {
+      const data = bytes(key)
+      const hash = hashKey(data, 0, data.length)
+      expect(findInHashTable(block, 100, 2, data, 0, data.length, hash, SEQUENCE_MAX)).toBe(i)
+      expect(findInHashTable(block, 100, 2, data, 0, data.length, hash, 4)).toBe(-1)
+    }
+    const wide = checked(Array.from({ length: 10 }, (_, i) => put(`key${i}`, 1, 'v'.repeat(10_000))))
+    for (let i = 0; i < 3; i++) expect(find(wide, 'key7', 1)).toBe(7)
+    expect(hashedEntryCountOf(wide)).toBe(0)
+  })
 
   test('stores zeros where the reader builds its hash table, and ignores what damage left there', () => {
     const entries = Array.from({ length: 20 }, (_, i) => put(`k${10 + i}`, 1))
