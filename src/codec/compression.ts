@@ -38,7 +38,8 @@ export interface Codec {
   compress(source: Uint8Array, level: number): Uint8Array
   /**
    * The `rawLength` bytes that source[start, end) holds compressed, in an allocation of exactly that size, fit for keeping. Throws a plain
-   * `Error` when it does not hold exactly that many, before it allocates for them where the format tells.
+   * `Error` when it does not hold exactly that many, before it allocates for them where the format tells, and a `RangeError` when there is
+   * no memory to find out.
    */
   decompress(source: Uint8Array, start: number, end: number, rawLength: number): Buffer
   /** The same to target[0, rawLength). After an error there may be anything. */
@@ -52,7 +53,7 @@ export interface CodecLoaders {
 }
 
 const REMEDIES: Readonly<Record<'snappy' | 'zstd', string>> = {
-  snappy: 'WebAssembly is needed, which this Node.js was started without',
+  snappy: 'WebAssembly is needed, and this Node.js was started without it, or without the address space for it',
   zstd: 'install the package @bokuweb/zstd-wasm (npm install @bokuweb/zstd-wasm), or use Node.js 22.15 or later',
 }
 

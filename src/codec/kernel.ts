@@ -11,9 +11,11 @@
  *
  * Invariants
  * 1. Nothing in the memory is kept from call to call, but for what a caller has put there for the very next one.
- * 2. The memory of the shared kernel never grows over `KERNEL_BYTES_MAX`, since WebAssembly memory never shrinks: what needs more gets a
- *    kernel of its own for that call.
- * 3. The program checks nothing about places: whoever calls it has reserved them, `KERNEL_SLACK` bytes behind each included.
+ * 2. The memory of the shared kernel does not grow over `KERNEL_BYTES_MAX`, since WebAssembly memory never shrinks: what needs more gets a
+ *    kernel of its own for that call, unless there is no address space for one (each takes some 10 GiB of that).
+ * 3. While the shared kernel's memory is lent for a frame to be read to, nobody else uses it: a file system of the caller's may do what it
+ *    likes, even work with a store.
+ * 4. The program checks nothing about places: whoever calls it has reserved them, `KERNEL_SLACK` bytes behind each included.
  */
 import { KERNEL_PROGRAM } from './kernel_program.js'
 
@@ -77,11 +79,13 @@ export class Kernel {
 
 let module: object | undefined
 let shared: Kernel | undefined
-let isAbsent = false
+let failure: unknown
+let isLent = false
 
-/** The kernel of this thread, or `undefined` where there is no WebAssembly (`--jitless`). */
+/** The kernel of this thread, or `undefined` where there is no WebAssembly (`--jitless`), and while its memory is lent. */
 export function sharedKernel(): Kernel | undefined {
-  if (shared === undefined && !isAbsent) shared = start()
+  if (isLent) return undefined
+  if (shared === undefined && failure === undefined) shared = start()
   return shared
 }
 
@@ -89,8 +93,8 @@ function start(): Kernel | undefined {
   try {
     module = new WebAssembly.Module(Buffer.from(KERNEL_PROGRAM, 'base64'))
     return new Kernel(module)
-  } catch {
-    isAbsent = true
+  } catch (error) {
+    failure = error
     return undefined
   }
 }
@@ -101,23 +105,39 @@ function start(): Kernel | undefined {
  */
 export function kernelWith(bytes: number): Kernel {
   const kernel = sharedKernel()
-  if (kernel === undefined) throw new Error('this Node.js runs without WebAssembly')
-  const used = KERNEL_START + bytes <= KERNEL_BYTES_MAX ? kernel : new Kernel(module!)
+  if (kernel === undefined && !isLent) throw new Error('this Node.js runs without WebAssembly', { cause: failure })
+  const used = kernel !== undefined && KERNEL_START + bytes <= KERNEL_BYTES_MAX ? kernel : ownKernel(kernel)
   used.reserve(bytes)
   return used
 }
 
+/** A kernel for one call; `otherwise` where there is no room for another one. */
+function ownKernel(otherwise: Kernel | undefined): Kernel {
+  try {
+    return new Kernel(module!)
+  } catch (error) {
+    if (otherwise === undefined) throw error
+    return otherwise
+  }
+}
+
 /**
- * The shared kernel's memory, for a frame of `frameBytes` to be read to `KERNEL_START`, where checksum and decompression need not copy it;
- * `undefined` when it is too long for that, with a raw block of `rawBytes` behind it, or where there is no kernel. Borrowed until the
- * next use of the kernel.
+ * Lends the shared kernel's memory, for a frame of `frameBytes` to be read to `KERNEL_START`, where checksum and decompression need not
+ * copy it; `undefined` when it is too long for that, with a raw block of `rawBytes` behind it, or where there is no kernel. To be given back
+ * with `endLoan` when the frame has been read, and valid from then until the next use of the kernel.
  */
-export function frameMemory(frameBytes: number, rawBytes: number): Buffer | undefined {
+export function lendMemory(frameBytes: number, rawBytes: number): Buffer | undefined {
   const kernel = sharedKernel()
   const bytes = frameBytes + rawBytes + 2 * KERNEL_SLACK
   if (kernel === undefined || KERNEL_START + bytes > KERNEL_BYTES_MAX) return undefined
   kernel.reserve(bytes)
+  isLent = true
   return kernel.memory
+}
+
+/** Ends the loan of `lendMemory`. */
+export function endLoan(): void {
+  isLent = false
 }
 
 /** The most bytes that `compress` writes for `rawLength`. */

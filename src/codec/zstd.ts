@@ -73,7 +73,13 @@ export function loadNodeZstd(node: NodeZstd = zlib as unknown as NodeZstd): Code
   if (compressSync === undefined || decompressSync === undefined || levelParameter === undefined) return undefined
   const decode = (frame: Uint8Array, rawLength: number): Buffer => {
     checkFrame(frame, rawLength)
-    const raw = decompressSync(frame, { chunkSize: Math.max(rawLength + 1, 64), maxOutputLength: Math.max(rawLength, 1) })
+    let raw: Buffer
+    try {
+      raw = decompressSync(frame, { chunkSize: Math.max(rawLength + 1, 64), maxOutputLength: Math.max(rawLength, 1) })
+    } catch (cause) {
+      // Node has a RangeError for a frame that holds more than its header says, too, and that is damage.
+      throw new Error('the zstd frame is damaged', { cause })
+    }
     if (raw.length !== rawLength) throw new Error(`the zstd frame holds ${raw.length} bytes instead of ${rawLength}`)
     return raw
   }
@@ -192,7 +198,7 @@ class WasmZstd implements Codec {
       if (this.#compressContext === 0) this.#compressContext = allocated(zstd.createCompressContext())
       zstd.memory().set(source, this.#source)
       const length = zstd.compress(this.#compressContext, this.#target, bound, this.#source, source.length, 0, 0, level)
-      if (length < 0) throw new Error(`zstd failed with error ${-length}`)
+      if (length < 0) throw failure(-length)
       isSound = true
       return copyOut(zstd, this.#target, length)
     } finally {
@@ -222,7 +228,7 @@ class WasmZstd implements Codec {
       if (this.#decompressContext === 0) this.#decompressContext = allocated(zstd.createDecompressContext())
       zstd.memory().set(frame, this.#source)
       const length = zstd.decompress(this.#decompressContext, this.#target, rawLength, this.#source, frame.length, 0, 0)
-      if (length < 0) throw new Error(`zstd failed with error ${-length}`)
+      if (length < 0) throw failure(-length)
       if (length !== rawLength) throw new Error(`the zstd frame holds ${length} bytes instead of ${rawLength}`)
       target.set(zstd.memory().subarray(this.#target, this.#target + length), 0)
       isSound = true
@@ -269,8 +275,15 @@ function copyOut(zstd: Zstd, start: number, length: number): Buffer {
   return copy
 }
 
+/** `ZSTD_error_memory_allocation` */
+const OUT_OF_MEMORY = 64
+
+function failure(code: number): Error {
+  return code === OUT_OF_MEMORY ? new RangeError('zstd is out of memory') : new Error(`zstd failed with error ${code}`)
+}
+
 function allocated(pointer: number): number {
-  if (pointer === 0) throw new Error('zstd is out of memory')
+  if (pointer === 0) throw new RangeError('zstd is out of memory')
   return pointer
 }
 

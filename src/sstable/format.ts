@@ -26,7 +26,7 @@ import { readUint32, writeUint32 } from '../codec/bytes.js'
 import { checksum32 } from '../codec/checksum.js'
 import { CODEC_NONE, codecById, isCodecId } from '../codec/compression.js'
 import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../codec/internal_key.js'
-import { corruption } from '../util/errors.js'
+import { corruption, StoreError } from '../util/errors.js'
 
 /** Version of the table format that this code writes, and the newest that it reads. */
 export const TABLE_FORMAT_VERSION = 1
@@ -117,7 +117,7 @@ export function unpackBlock(source: BlockSource, frame: Buffer, start: number, e
   try {
     codec.decompressInto(frame, start, payloadEnd, target, target.length)
   } catch (cause) {
-    throw corruption('a block cannot be decompressed', source.path, offset, cause)
+    throw failureToDecompress(source, offset, cause)
   }
 }
 
@@ -144,6 +144,13 @@ export function openBlock(
   try {
     return codec.decompress(frame, start, payloadEnd, rawLength)
   } catch (cause) {
-    throw corruption('a block cannot be decompressed', source.path, offset, cause)
+    throw failureToDecompress(source, offset, cause)
   }
+}
+
+/** A lack of memory is no damage: a repair that took it for such would throw the block away. */
+function failureToDecompress(source: BlockSource, offset: number, cause: unknown): StoreError {
+  if (!(cause instanceof RangeError)) return corruption('a block cannot be decompressed', source.path, offset, cause)
+  const { message } = cause
+  return new StoreError('ERR_CODEC_UNAVAILABLE', `no memory to decompress the block at ${offset} of ${source.path}: ${message}`, { cause })
 }

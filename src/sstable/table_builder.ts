@@ -175,6 +175,8 @@ export class TableBuilder {
     this.rawBytes += rawLength
     const raw = block.buffer.subarray(0, rawLength)
     if (codec !== undefined) {
+      // What `compress` gives is borrowed: no file system may be called before it has been copied.
+      if (this.bufferedBytes + rawLength + BLOCK_TRAILER_BYTES > WRITE_BUFFER_BYTES) this.flushBuffer()
       const compressed = codec.compress(raw, this.options.compressionLevel)
       // At least 12.5 % must be saved: less is not worth the time to decompress it at each read.
       if (compressed.length <= rawLength - (rawLength >>> 3)) return this.writeFrame(compressed, rawLength, codec.id)

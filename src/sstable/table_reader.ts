@@ -16,7 +16,7 @@
  */
 import { type BlockCache, BlockSlots } from '../cache/block_cache.js'
 import { NEEDS_IO } from '../codec/internal_iterator.js'
-import { KERNEL_START, frameMemory } from '../codec/kernel.js'
+import { KERNEL_START, endLoan, lendMemory } from '../codec/kernel.js'
 import { TRAILER_BYTES, readTrailerSequence } from '../codec/internal_key.js'
 import { readVarint, varintEnd } from '../codec/varint.js'
 import { assert } from '../util/assert.js'
@@ -264,12 +264,17 @@ export class TableReader implements BlockSource {
     const { stats } = this
     const offset = this.index.offsets[index]!
     const length = this.index.offsets[index + 1]! - offset
-    const kernelMemory = frameMemory(length, this.rawBlockBytesMax)
-    const frame = kernelMemory ?? (length <= SCRATCH_BYTES_MAX ? scratchOf(length) : Buffer.allocUnsafeSlow(length))
-    const start = kernelMemory === undefined ? 0 : KERNEL_START
     const file = this.file ?? openFile(this.vfs, this.path)
     try {
-      const bytesRead = stats.readSync(file, frame, start, length, offset)
+      const lent = lendMemory(length, this.rawBlockBytesMax)
+      const frame = lent ?? (length <= SCRATCH_BYTES_MAX ? scratchOf(length) : Buffer.allocUnsafeSlow(length))
+      const start = lent === undefined ? 0 : KERNEL_START
+      let bytesRead: number
+      try {
+        bytesRead = stats.readSync(file, frame, start, length, offset)
+      } finally {
+        if (lent !== undefined) endLoan()
+      }
       context.blocked(stats.lastReadMs)
       const block = this.accept(index, frame, start, length, bytesRead, context, isBorrowed)
       stats.heldMs += stats.clock.nowMs() - stats.lastReadEndMs

@@ -1,7 +1,7 @@
 /**
  * Deletes files that nobody needs any more, one after the other, their space given back in the thread pool: that of a table of 4 MiB takes
- * ext4 about a millisecond, of 64 MiB more than 10. It begins in a turn of its own, because whoever let go of the last reference may be in the
- * middle of something.
+ * ext4 about a millisecond, of 64 MiB more than 10. It begins in a turn of its own, because whoever let go of the last reference may be in
+ * the middle of something.
  */
 import type { Clock } from '../util/clock.js'
 import type { FileRegistry } from '../version/file_registry.js'

@@ -19,7 +19,7 @@
  * | `ERR_NOT_A_STORE` | the directory holds no store, and was not to be made into one |
  * | `ERR_EXISTS` | a store is there although `errorIfExists` was given |
  * | `ERR_FORMAT_VERSION` | the files were written by a newer version |
- * | `ERR_CODEC_UNAVAILABLE` | a table needs an optional package that is not installed; the message names it |
+ * | `ERR_CODEC_UNAVAILABLE` | a table needs an optional package that is not installed, or memory that is not there; the message says which |
  * | `ERR_TYPE_MISMATCH` | a typed getter met a value of another type |
  * | `ERR_INVALID_KEY` | the key is no key: wrong type, or over 65,535 bytes |
  * | `ERR_INVALID_VALUE` | the value cannot be stored: wrong type, out of range, or too large |

@@ -69,8 +69,8 @@ export interface Vfs {
   /** Removes a name of a file; the file goes with its last name. */
   unlinkSync(path: string): void
   /**
-   * As `unlinkSync`, and the name is gone when the call returns, too; but the space of the file, which takes milliseconds for a large one, is
-   * given back in the thread pool. Resolves after that.
+   * As `unlinkSync`, and the name is gone when the call returns, too; but the space of the file, which takes milliseconds for a large
+   * one, is given back in the thread pool. Resolves after that.
    */
   unlink(path: string): Promise<void>
   /** Removes an empty folder. */

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { KERNEL_SLACK, KERNEL_START, compressedLengthMax, frameMemory, kernelWith, sharedKernel } from '../../../src/codec/kernel.js'
+import {
+  endLoan,
+  KERNEL_SLACK,
+  KERNEL_START,
+  compressedLengthMax,
+  lendMemory,
+  kernelWith,
+  sharedKernel,
+} from '../../../src/codec/kernel.js'
 import { KERNEL_PROGRAM } from '../../../src/codec/kernel_program.js'
 
 const ASSEMBLY = new URL('../../../kernel/assembly/', import.meta.url)
@@ -34,11 +42,16 @@ describe('its memory', () => {
     expect(large).not.toBe(sharedKernel())
     expect(large.memory.length).toBeGreaterThan(4 * 1024 * 1024)
     expect(sharedKernel()!.memory.length).toBe(4 * 1024 * 1024)
-    expect(frameMemory(1024, 5 * 1024 * 1024)).toBeUndefined()
+    expect(lendMemory(1024, 5 * 1024 * 1024)).toBeUndefined()
   })
 
   test('holds a frame and the block behind it', () => {
-    const memory = frameMemory(3_000_000, 1_000_000)!
+    const memory = lendMemory(3_000_000, 1_000_000)!
+    expect(sharedKernel()).toBeUndefined()
+    const other = kernelWith(1000)
+    expect(other.memory).not.toBe(memory)
+    expect(lendMemory(1, 1)).toBeUndefined()
+    endLoan()
     expect(memory).toBe(sharedKernel()!.memory)
     expect(memory.length).toBeGreaterThanOrEqual(KERNEL_START + 4_000_000 + 2 * KERNEL_SLACK)
   })

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { compressSync, uncompressSync } from 'snappy'
-import { KERNEL_SLACK, KERNEL_START, compressedLengthMax, frameMemory, kernelWith, sharedKernel } from '../../../src/codec/kernel.js'
+import {
+  endLoan,
+  KERNEL_SLACK,
+  KERNEL_START,
+  compressedLengthMax,
+  lendMemory,
+  kernelWith,
+  sharedKernel,
+} from '../../../src/codec/kernel.js'
 import { loadSnappy } from '../../../src/codec/snappy.js'
 import { writeVarint } from '../../../src/codec/varint.js'
 import { Random } from '../../../src/util/random.js'
@@ -141,8 +149,9 @@ describe('memory', () => {
   test('of the kernel can hold the source', () => {
     const raw = mixture(new Random(SEED), 10_000)
     const coded = Buffer.from(snappy.compress(raw, 1))
-    const memory = frameMemory(coded.length, raw.length)!
+    const memory = lendMemory(coded.length, raw.length)!
     memory.set(coded, KERNEL_START)
+    endLoan()
     const target = Buffer.alloc(raw.length)
     snappy.decompressInto(memory, KERNEL_START, KERNEL_START + coded.length, target, raw.length)
     expect(target.equals(raw)).toBe(true)

@@ -1,6 +1,6 @@
 /** Tables on a machine where an optional codec package is not installed. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type * as compression from '../../../src/codec/compression.js'
+import * as compression from '../../../src/codec/compression.js'
 import { StoreError } from '../../../src/util/errors.js'
 import { BLOCKING, allForward, buildTable, getFrom, openTable, put } from './fixture.js'
 
@@ -40,4 +40,20 @@ describe('without a codec', () => {
     expect(() => getFrom(reader, 'key110', 9)).toThrow(expect.objectContaining({ code: 'ERR_CODEC_UNAVAILABLE' }))
     expect(getFrom(reader, 'absent', 9)).toBeUndefined()
   })
+})
+
+test('a lack of memory is no damage', () => {
+  const { vfs, path, meta } = buildTable(entries, { codec: 'snappy' })
+  const codec = compression.codecById(compression.CODEC_SNAPPY)
+  const decompress = vi.spyOn(codec, 'decompressInto').mockImplementation(() => {
+    throw new RangeError('Array buffer allocation failed')
+  })
+  try {
+    const reader = openTable({ vfs, path, meta })
+    expect(() => getFrom(reader, 'key110', 9)).toThrow(
+      expect.objectContaining({ code: 'ERR_CODEC_UNAVAILABLE', cause: expect.any(RangeError) as RangeError }),
+    )
+  } finally {
+    decompress.mockRestore()
+  }
 })
