@@ -11,7 +11,7 @@ const root = new URL('..', import.meta.url)
 const sources = new URL('kernel/assembly/', root)
 const output = new URL('src/codec/kernel_program.ts', root)
 
-const OPTIONS = ['--optimizeLevel', '3', '--shrinkLevel', '0', '--runtime', 'stub', '--noAssert', '--initialMemory', '1']
+const OPTIONS = ['--optimizeLevel', '3', '--shrinkLevel', '0', '--runtime', 'stub', '--noAssert', '--initialMemory', '64']
 
 /** SHA-256 of the sources, so that a test without the compiler sees when the program is older than they are. */
 function digestOfSources() {

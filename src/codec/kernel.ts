@@ -11,8 +11,9 @@
  *
  * Invariants
  * 1. Nothing in the memory is kept from call to call, but for what a caller has put there for the very next one.
- * 2. The memory of the shared kernel does not grow over `KERNEL_BYTES_MAX`, since WebAssembly memory never shrinks: what needs more gets a
- *    kernel of its own for that call, unless there is no address space for one (each takes some 10 GiB of that).
+ * 2. The memory of the shared kernel does not grow: it would never shrink again, and growing detaches an array buffer, after which V8 takes
+ *    more care at each access to any. What needs more gets a kernel of its own for that call, unless there is no address space for one
+ *    (each takes some 10 GiB of that).
  * 3. While the shared kernel's memory is lent for a frame to be read to, nobody else uses it: a file system of the caller's may do what it
  *    likes, even work with a store.
  * 4. The program checks nothing about places: whoever calls it has reserved them, `KERNEL_SLACK` bytes behind each included.
@@ -25,8 +26,11 @@ export const KERNEL_START = 32_768
 /** Bytes behind each source and target that may be read, and written: the program moves 16 at a time. */
 export const KERNEL_SLACK = 64
 
-/** The most memory of the shared kernel. A block of the greatest `blockSize`, with its compressed form, is half of it. */
-const KERNEL_BYTES_MAX = 4 * 1024 * 1024
+/**
+ * Memory that a kernel begins with, of which only pages in use are resident, and that the shared one keeps to. A block of the greatest
+ * `blockSize`, with its compressed form, is half of it.
+ */
+const KERNEL_BYTES = 4 * 1024 * 1024
 
 const PAGE_BYTES = 65_536
 
@@ -106,7 +110,7 @@ function start(): Kernel | undefined {
 export function kernelWith(bytes: number): Kernel {
   const kernel = sharedKernel()
   if (kernel === undefined && !isLent) throw new Error('this Node.js runs without WebAssembly', { cause: failure })
-  const used = kernel !== undefined && KERNEL_START + bytes <= KERNEL_BYTES_MAX ? kernel : ownKernel(kernel)
+  const used = kernel !== undefined && KERNEL_START + bytes <= KERNEL_BYTES ? kernel : ownKernel(kernel)
   used.reserve(bytes)
   return used
 }
@@ -123,13 +127,13 @@ function ownKernel(otherwise: Kernel | undefined): Kernel {
 
 /**
  * Lends the shared kernel's memory, for a frame of `frameBytes` to be read to `KERNEL_START`, where checksum and decompression need not
- * copy it; `undefined` when it is too long for that, with a raw block of `rawBytes` behind it, or where there is no kernel. To be given back
- * with `endLoan` when the frame has been read, and valid from then until the next use of the kernel.
+ * copy it; `undefined` when it is too long for that, with a raw block of `rawBytes` behind it, or where there is no kernel. To be given
+ * back with `endLoan` when the frame has been read, and valid from then until the next use of the kernel.
  */
 export function lendMemory(frameBytes: number, rawBytes: number): Buffer | undefined {
   const kernel = sharedKernel()
   const bytes = frameBytes + rawBytes + 2 * KERNEL_SLACK
-  if (kernel === undefined || KERNEL_START + bytes > KERNEL_BYTES_MAX) return undefined
+  if (kernel === undefined || KERNEL_START + bytes > KERNEL_BYTES) return undefined
   kernel.reserve(bytes)
   isLent = true
   return kernel.memory

@@ -29,7 +29,12 @@ export function collectStats(engine: Engine): StoreStats {
   return {
     status: engine.status,
     sequence: engine.visibleSequence,
-    memtable: { keys: active.entryCount, bytes: active.usedBytes, capacityBytes: active.capacityBytes },
+    // Before the first write it has none of its memory yet.
+    memtable: {
+      keys: active.entryCount,
+      bytes: active.usedBytes,
+      capacityBytes: Math.max(active.capacityBytes, engine.options.memtableSize),
+    },
     immutableMemtables: {
       count: frozen.length,
       keys: frozen.reduce((sum, memtable) => sum + memtable.entryCount, 0),
