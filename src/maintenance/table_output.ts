@@ -14,7 +14,7 @@ import type { EntryFields, EntrySink } from './version_check.js'
 const TABLE_BYTES = 8 * 1024 * 1024
 
 /** How tables of a repair are written: as a store does by default. */
-const OPTIONS = { blockSize: 16 * 1024, codec: 'snappy', compressionLevel: 1, bloomFalsePositiveRate: 0.01 } as const
+const OPTIONS = { blockSize: 8 * 1024, codec: 'snappy', compressionLevel: 1, bloomFalsePositiveRate: 0.01 } as const
 
 /** Collects entries into tables. */
 export class TableOutput implements EntrySink {

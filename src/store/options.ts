@@ -29,7 +29,7 @@ export interface StoreOptions {
   memtableSize?: number
   /** Bytes of table blocks kept in memory, indexes and filters included: 0 (none) to 64 GiB, default 64 MiB. */
   blockCacheSize?: number
-  /** Bytes of a table block before compression, the unit of reading: 64 B to 1 MiB, default 16 KiB. */
+  /** Bytes of a table block before compression, the unit of reading: 64 B to 1 MiB, default 8 KiB. */
   blockSize?: number
   /**
    * Codec of table blocks: `'snappy'`, `'zstd'` or `'none'`, default `'snappy'`. `'zstd'` takes 5 to 25 % less of the disk, and makes
@@ -103,7 +103,7 @@ const LEVELS = 7
 export const defaultOptions = {
   memtableSize: 4 * MIB,
   blockCacheSize: 64 * MIB,
-  blockSize: 16 * KIB,
+  blockSize: 8 * KIB,
   compression: 'snappy',
   compressionLevel: 1,
   bloomFalsePositiveRate: 0.01,
