@@ -46,7 +46,7 @@ import { ObsoleteFiles } from './obsolete_files.js'
 import { type MemtableSlot, ReadView } from './read_view.js'
 import { Reads } from './reads.js'
 import { RecoveredFloor } from './recovered_floor.js'
-import { notOpen, readOnly, stopped } from './refusals.js'
+import { notOpen, readOnly, rootOf, stopped } from './refusals.js'
 import type { RecordBuffer } from './record_buffer.js'
 import { type KeyRange, encodeRange } from './scan.js'
 import { Shortage } from './shortage.js'
@@ -222,7 +222,7 @@ export class Engine implements CommitHost {
 
   fail(error: unknown): StoreError {
     if (this.#failure !== undefined) return this.#failure
-    const cause = ioError(error, 'write', this.path)
+    const cause = ioError(rootOf(error), 'write', this.path)
     this.#failure = stopped(cause)
     if (this.#state === 'open') this.#state = 'failed'
     this.shortage.stop()

@@ -21,6 +21,11 @@ export function diskFull(path: string, cause: StoreError): StoreError {
   })
 }
 
+/** What stops the store: a write that the log refused because of an earlier failure may be told before that failure, which is what counts. */
+export function rootOf(error: unknown): unknown {
+  return error instanceof StoreError && error.code === 'ERR_BACKGROUND' && error.cause instanceof StoreError ? error.cause : error
+}
+
 /** An earlier failure has stopped the store. */
 export function stopped(cause: StoreError): StoreError {
   return new StoreError(
