@@ -21,7 +21,7 @@ export function diskFull(path: string, cause: StoreError): StoreError {
   })
 }
 
-/** What stops the store: a write that the log refused because of an earlier failure may be told before that failure, which is what counts. */
+/** What has stopped the store: a refusal of the log may be told before the failure that it is for, which is what counts. */
 export function rootOf(error: unknown): unknown {
   return error instanceof StoreError && error.code === 'ERR_BACKGROUND' && error.cause instanceof StoreError ? error.cause : error
 }
