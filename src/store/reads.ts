@@ -217,10 +217,7 @@ export class Reads implements ReadEngine {
     try {
       // A thousand reads that are asked for at once are begun over several turns.
       const pause = this.turn.pass()
-      if (pause !== undefined) {
-        await pause
-        this.source.checkReadable()
-      }
+      if (pause !== undefined) await pause
       return await this.findLater(view, typeof key === 'string' ? encodeKey(key) : key, sequence, decode)
     } finally {
       view.release()
@@ -251,8 +248,9 @@ export class Reads implements ReadEngine {
       const status = lookup.find(view, key, key.length, sequence, context)
       if (status !== NEEDS_IO) return status === FOUND ? decode(lookup.data, lookup.start, lookup.end) : undefined
       context.mayBlock = false
+      // After a close nobody would close what is opened from here on. What is in memory is found all the same.
+      this.source.checkReadable()
       await context.load()
-      // After a close nobody would close what is opened from here on.
       this.source.checkReadable()
     }
   }

@@ -130,7 +130,8 @@ function isSeenFromOutside(identity: ProcessIdentity, facts: ProcessFacts): bool
   for (const pid of pids) {
     const stat = parseStat(facts.text(`/proc/${pid}/stat`))
     if (stat === undefined || stat.startTime !== identity.startTime || stat.state === 'Z' || stat.state === 'X') continue
-    const inner = /^NSpid:.*?(\d+)\s*$/m.exec(facts.text(`/proc/${pid}/status`) ?? '')
+    // With the end of the line: the text may have been cut off.
+    const inner = /^NSpid:.*?(\d+)[^\S\n]*\n/m.exec(facts.text(`/proc/${pid}/status`) ?? '')
     if (inner === null || Number(inner[1]) === identity.pid) return true
   }
   return false

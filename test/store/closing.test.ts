@@ -295,3 +295,11 @@ describe('a conditional write that waits for a block', () => {
     expect(unhandled).toEqual([])
   })
 })
+
+test('gets that were asked for before close find what is in memory', async () => {
+  const store = await Store.open(memory(), { ...TINY, memtableSize: 1024 * 1024, readMode: 'async' })
+  for (let i = 0; i < 3000; i++) store.putSync(`key${i}`, i)
+  const gets = Array.from({ length: 3000 }, (_, i) => store.get(`key${i}`))
+  await store.close()
+  expect(await Promise.all(gets)).toEqual(Array.from({ length: 3000 }, (_, i) => i))
+})

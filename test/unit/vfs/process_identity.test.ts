@@ -103,6 +103,10 @@ describe('elsewhere', () => {
     const withoutStatus = facts([{ pid: 3007, startTime: '900' }])
     const text = (path: string): string | undefined => (path.endsWith('/status') ? undefined : withoutStatus.text(path))
     expect(seen([{ pid: 3007, startTime: '900' }], { text })).toBe(true)
+    const whole = facts([{ pid: 3007, startTime: '900', nsPids: [3007, 70] }])
+    const cut = (path: string): string | undefined => whole.text(path)?.replace(/^(NSpid:.*)0\nNSpgid[^]*/m, '$1')
+    expect(cut('/proc/3007/status')).toMatch(/NSpid:\t3007\t7$/)
+    expect(isProcessAlive({ ...inside, pid: 70 }, self, facts([{ pid: 3007, startTime: '900' }], { text: cut }))).toBe(true)
   })
 
   test('an unknown namespace or boot proves nothing', () => {
