@@ -331,6 +331,29 @@ const edges: readonly Mutant[] = [
   ),
 ]
 
+const memoryOfBlocks: readonly Mutant[] = [
+  mutant(
+    'the memory of a block that an iterator holds is given to another one',
+    'src/cache/block_cache.ts',
+    '    block.isShared = true\n',
+    '',
+  ),
+  mutant(
+    'a block that was read for an iterator may be given away',
+    'src/cache/block_cache.ts',
+    'this.blockOf(buffer, slots, index, sizeBytes, !isBorrowed, queue)',
+    'this.blockOf(buffer, slots, index, sizeBytes, false, queue)',
+  ),
+  mutant("a cached block remembers the last one's number of entries", 'src/cache/block_cache.ts', '    spare.shape = 0\n', ''),
+  mutant("the kernel's memory is not kept for a frame that is being read", 'src/codec/kernel.ts', '  isLent = true\n', ''),
+  mutant(
+    'a compressed block is overwritten while the buffer before it is written',
+    'src/sstable/table_builder.ts',
+    'if (this.bufferedBytes + rawLength + BLOCK_TRAILER_BYTES > WRITE_BUFFER_BYTES) this.flushBuffer()',
+    '',
+  ),
+]
+
 const repairs: readonly Mutant[] = [
   mutant(
     'every repair is refused',
@@ -342,4 +365,4 @@ const repairs: readonly Mutant[] = [
 ]
 
 /** All of them. */
-export const mutants: readonly Mutant[] = [...durability, ...recovery, ...content, ...edges, ...repairs]
+export const mutants: readonly Mutant[] = [...durability, ...recovery, ...content, ...edges, ...memoryOfBlocks, ...repairs]
