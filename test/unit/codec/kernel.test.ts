@@ -39,7 +39,7 @@ describe('its memory', () => {
     expect(kernelWith(1000)).toBe(sharedKernel())
     expect(kernelWith(4 * 1024 * 1024 - KERNEL_START)).toBe(sharedKernel())
     const large = kernelWith(4 * 1024 * 1024 - KERNEL_START + 1)
-    expect(large).not.toBe(sharedKernel())
+    expect(large === sharedKernel()).toBe(false)
     expect(large.memory.length).toBeGreaterThan(4 * 1024 * 1024)
     expect(sharedKernel()!.memory.length).toBe(4 * 1024 * 1024)
     expect(lendMemory(1024, 5 * 1024 * 1024)).toBeUndefined()
@@ -49,7 +49,7 @@ describe('its memory', () => {
     const memory = lendMemory(3_000_000, 1_000_000)!
     expect(sharedKernel()).toBeUndefined()
     const other = kernelWith(1000)
-    expect(other.memory).not.toBe(memory)
+    expect(other.memory === memory).toBe(false)
     expect(lendMemory(1, 1)).toBeUndefined()
     endLoan()
     expect(memory).toBe(sharedKernel()!.memory)
