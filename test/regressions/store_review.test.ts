@@ -228,6 +228,7 @@ test("with walSync 'none' closing a store that background work has stopped keeps
   const store = await Store.open(vfs, { ...INLINE, memtableSize: 65_536, walSync: 'none' })
   vfs.addRule({ operation: 'create', path: /\.sst$/, times: Infinity, error: 'EIO' })
   for (let i = 0; i < 100; i++) await store.put(`k${i}`, Buffer.alloc(1000)).catch(() => {})
+  while (store.status === 'open') await nextTurn()
   expect(store.status).toBe('failed')
   const acknowledged = store.keys().toArraySync()
   await store.close()
