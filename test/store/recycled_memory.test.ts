@@ -170,7 +170,8 @@ test.each(SETTINGS)('nobody sees the bytes of another block: %s', async (_, sett
     for (let i = 0; i < STEPS; i++) await checked.step()
     await Promise.all(checked.waiting)
     for (const { scan } of checked.scans) scan.closeSync()
-    expect(store.stats().cache.misses).toBeGreaterThan(STEPS)
+    // How many there are depends on the disk where reads are adaptive: gets that wait for the same block share it.
+    expect(store.stats().cache.misses).toBeGreaterThan(STEPS / 4)
   } catch (error) {
     throw new Error(`VARVE_SEED=${seed}`, { cause: error })
   }
