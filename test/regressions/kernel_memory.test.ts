@@ -26,7 +26,8 @@ class Nested extends FaultVfs {
   }
 }
 
-const textOf = (i: number): string => `value ${i} some words that repeat `.repeat(20) + Math.sin(i)
+/** Compresses by a third, so that tables are longer than the buffer they are written through. */
+const textOf = (i: number): string => Array.from({ length: 40 }, (_, j) => Math.sin(i * 41 + j)).join() + ' words'.repeat(70)
 const keyOf = (i: number): string => `k${String(i).padStart(5, '0')}`
 
 describe('a file system that works with another store on the same thread', () => {
