@@ -31,11 +31,15 @@ import { corruption } from '../util/errors.js'
 import { BLOCK_TRAILER_BYTES } from './format.js'
 
 const HEADER_BYTES = 6
+const ROWS_BYTES_MIN = 4096
+const NOTHING = Buffer.alloc(0)
 
 /** Collects the index of a table that is being written. */
 export class BlockIndexBuilder {
   /** Rows with whole separators; the shared prefix is known only at the end. */
-  private rows: Buffer = Buffer.allocUnsafeSlow(4096)
+  private rows: Buffer = Buffer.allocUnsafeSlow(ROWS_BYTES_MIN)
+  /** Where the last payload was made. */
+  private payload: Buffer = NOTHING
   private end = 0
   private count = 0
   private prefix: Uint8Array | undefined = undefined
@@ -69,9 +73,21 @@ export class BlockIndexBuilder {
     this.narrowPrefix(separator)
   }
 
-  /** The block's payload. */
+  /** Begins another index; memory of more than `keptBytesMax` is let go. */
+  clear(keptBytesMax: number): void {
+    this.end = 0
+    this.count = 0
+    this.prefix = undefined
+    this.prefixLength = 0
+    if (this.rows.length > keptBytesMax) this.rows = Buffer.allocUnsafeSlow(ROWS_BYTES_MIN)
+    if (this.payload.length > keptBytesMax) this.payload = NOTHING
+  }
+
+  /** The block's payload, borrowed until the next one is made. */
   finish(): Buffer {
-    const target = Buffer.allocUnsafe(HEADER_BYTES + this.prefixLength + this.end)
+    const payloadBytesMax = HEADER_BYTES + this.prefixLength + this.end
+    if (payloadBytesMax > this.payload.length) this.payload = Buffer.allocUnsafeSlow(payloadBytesMax + (payloadBytesMax >>> 3))
+    const target = this.payload
     writeUint32(target, 0, this.count)
     writeUint16(target, 4, this.prefixLength)
     if (this.prefix !== undefined) target.set(this.prefix.subarray(0, this.prefixLength), HEADER_BYTES)

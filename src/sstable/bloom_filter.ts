@@ -82,11 +82,16 @@ export function expectedRate(bitsPerKey: number, probes: number): number {
   return rate
 }
 
+const HASHES_MIN = 1024
+const NOTHING = Buffer.alloc(0)
+
 /** Collects the hashes of a table's keys and makes the filter of them. */
 export class BloomFilterBuilder {
   private readonly rate: number
-  private hashes = new Uint32Array(1024)
+  private hashes = new Uint32Array(HASHES_MIN)
   private count = 0
+  /** Where the last filter was made. */
+  private memory: Buffer = NOTHING
 
   /** @param rate wanted false-positive rate, above 0 and below 1 */
   constructor(rate: number) {
@@ -115,13 +120,24 @@ export class BloomFilterBuilder {
     this.hashes[this.count++] = hash
   }
 
-  /** The block's payload, in a buffer with room for `spareBytes` behind it. Pauses every half a millisecond or so. */
+  /** Begins another filter; memory of more than `keptBytesMax` is let go. */
+  clear(keptBytesMax: number): void {
+    this.count = 0
+    if (this.hashes.byteLength > keptBytesMax) this.hashes = new Uint32Array(HASHES_MIN)
+    if (this.memory.length > keptBytesMax) this.memory = NOTHING
+  }
+
+  /**
+   * The block's payload, in a buffer with room for `spareBytes` behind it, borrowed until the next one is made. Pauses every half a
+   * millisecond or so.
+   */
   *finish(spareBytes: number): Task<{ buffer: Buffer; length: number }> {
     const { bitsPerKey, probes } = filterShape(this.lineRate)
     const lineCount = Math.max(1, Math.ceil((this.count * bitsPerKey) / LINE_BITS))
     assert(lineCount <= LINES_MAX, 'a filter stays below a gigabyte')
     const linesBytes = lineCount * LINE_BYTES
-    const buffer = Buffer.alloc(linesBytes + TAIL_BYTES + spareBytes)
+    const buffer = this.reserve(linesBytes + TAIL_BYTES + spareBytes)
+    buffer.fill(0, 0, linesBytes + TAIL_BYTES)
     for (let start = 0; start < this.count; start += KEYS_BETWEEN_PAUSES) {
       if (start > 0) yield PAUSE
       setBits(buffer, lineCount, probes, this.hashes, start, Math.min(start + KEYS_BETWEEN_PAUSES, this.count))
@@ -129,6 +145,12 @@ export class BloomFilterBuilder {
     writeUint32(buffer, linesBytes, lineCount)
     buffer[linesBytes + 4] = probes
     return { buffer, length: linesBytes + TAIL_BYTES }
+  }
+
+  private reserve(bytes: number): Buffer {
+    // Tables of one level differ a little in length.
+    if (bytes > this.memory.length) this.memory = Buffer.allocUnsafeSlow(bytes + (bytes >>> 3))
+    return this.memory
   }
 }
 

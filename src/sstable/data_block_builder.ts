@@ -16,6 +16,8 @@ const NATIVE_COPY_BYTES_MIN = 40
 /** Entries' bytes that offsets of two bytes reach. */
 const NARROW_BYTES_MAX = 65_535
 
+const OFFSETS_MIN = 256
+
 /** Collects the entries of a block. */
 export class DataBlockBuilder {
   /** The block so far. */
@@ -32,7 +34,7 @@ export class DataBlockBuilder {
   constructor(expectedBytes: number) {
     this.initialBytes = expectedBytes + 1024
     this.buffer = Buffer.allocUnsafeSlow(this.initialBytes)
-    this.offsets = new Uint32Array(256)
+    this.offsets = new Uint32Array(OFFSETS_MIN)
   }
 
   /** Bytes of entries so far. */
@@ -95,6 +97,17 @@ export class DataBlockBuilder {
     this.buffer.set(lastKey, 0)
     this.lastKeyEnd -= this.lastKeyStart
     this.lastKeyStart = 0
+  }
+
+  /**
+   * Begins a block that has nothing to do with the one before. Memory of more than `keptBytesMax` is let go, and what `reset` lets go.
+   */
+  clear(keptBytesMax: number): void {
+    this.lastKeyStart = 0
+    this.lastKeyEnd = 0
+    this.reset()
+    if (this.buffer.length > keptBytesMax) this.buffer = Buffer.allocUnsafeSlow(this.initialBytes)
+    if (this.offsets.byteLength > keptBytesMax) this.offsets = new Uint32Array(OFFSETS_MIN)
   }
 
   private grow(bytes: number): void {

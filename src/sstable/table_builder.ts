@@ -7,7 +7,7 @@
  * 3. `finish` writes the tail (filter, properties, index, footer), makes the file durable and closes it.
  *
  * Memory is bounded, whatever the length of the table: one raw block, its compressed form, the write buffer, the index, and 4 bytes per
- * key for the filter.
+ * key for the filter. It is used again by later builders (`builder_memory.ts`).
  *
  * Invariants
  * 1. Entries come by user key ascending, then by sequence descending, no two equal. This is asserted for each.
@@ -22,15 +22,14 @@ import { assert } from '../util/assert.js'
 import { type Task, step } from '../util/task.js'
 import { closeQuietly, syncStep, writeFullySync } from '../vfs/io.js'
 import type { Vfs, VfsFile } from '../vfs/vfs.js'
-import { BlockIndexBuilder } from './block_index.js'
-import { BloomFilterBuilder } from './bloom_filter.js'
-import { DataBlockBuilder } from './data_block_builder.js'
+import type { BlockIndexBuilder } from './block_index.js'
+import type { BloomFilterBuilder } from './bloom_filter.js'
+import { type BuilderMemory, WRITE_BUFFER_BYTES, giveBuilderMemory, takeBuilderMemory } from './builder_memory.js'
+import type { DataBlockBuilder } from './data_block_builder.js'
 import { type BlockHandle, FOOTER_BYTES, writeFooter } from './footer.js'
 import { BLOCK_SIZE_MAX, BLOCK_SIZE_MIN, BLOCK_TRAILER_BYTES, blockSeed, sealBlock } from './format.js'
 import { encodeProperties } from './properties.js'
 import type { TableMeta } from './table_meta.js'
-
-const WRITE_BUFFER_BYTES = 256 * 1024
 
 /** How a table is written. */
 export interface TableBuilderOptions {
@@ -52,12 +51,14 @@ export class TableBuilder {
   private readonly fileNumber: number
   private readonly options: TableBuilderOptions
   private readonly codec: Codec | undefined
+  /** Goes to another builder when the table is finished or abandoned; the four below are its parts. */
+  private memory: BuilderMemory | undefined
   private readonly block: DataBlockBuilder
-  private readonly index = new BlockIndexBuilder()
+  private readonly index: BlockIndexBuilder
   private readonly filter: BloomFilterBuilder | undefined
+  private readonly writeBuffer: Buffer
   private file: VfsFile | undefined = undefined
   private state: 'open' | 'finished' | 'abandoned' = 'open'
-  private readonly writeBuffer: Buffer = Buffer.allocUnsafeSlow(WRITE_BUFFER_BYTES)
   private bufferedBytes = 0
   private writtenBytes = 0
   private rawBytes = 0
@@ -79,8 +80,12 @@ export class TableBuilder {
     this.fileNumber = fileNumber
     this.options = options
     this.codec = options.codec === 'none' ? undefined : codecForWriting(options.codec)
-    this.block = new DataBlockBuilder(options.blockSize)
-    this.filter = options.bloomFalsePositiveRate > 0 ? new BloomFilterBuilder(options.bloomFalsePositiveRate) : undefined
+    const memory = takeBuilderMemory(options.blockSize, options.bloomFalsePositiveRate)
+    this.memory = memory
+    this.block = memory.block
+    this.index = memory.index
+    this.filter = memory.filter
+    this.writeBuffer = memory.writeBuffer
   }
 
   /**
@@ -151,6 +156,7 @@ export class TableBuilder {
     yield* step(syncStep(file))
     closeQuietly(file)
     this.state = 'finished'
+    this.giveMemory()
     return { fileNumber: this.fileNumber, fileBytes, tailOffset, ...shared }
   }
 
@@ -158,9 +164,15 @@ export class TableBuilder {
   abandon(): void {
     if (this.state === 'abandoned') return
     this.state = 'abandoned'
+    this.giveMemory()
     if (this.file === undefined) return
     closeQuietly(this.file)
     this.vfs.unlinkSync(this.path)
+  }
+
+  private giveMemory(): void {
+    if (this.memory !== undefined) giveBuilderMemory(this.memory)
+    this.memory = undefined
   }
 
   private offset(): number {
