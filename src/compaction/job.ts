@@ -7,7 +7,7 @@
  * 3. Write the rest to tables, cut at user keys (`output_cutter.ts`), each made durable when it is complete.
  * 4. Make their names durable, and answer with their descriptions. Whoever started the job installs them.
  *
- * Memory is bounded: a block of each input, and one table builder.
+ * Memory is bounded: index and block of each input, and one table builder.
  *
  * Invariants
  * 1. A job whose input cannot be read, or fails its checksum, ends with that error: it never goes on with less than all of its inputs.
@@ -70,7 +70,7 @@ export function* compactionTask(job: CompactionJob, environment: JobEnvironment)
   const { plan, settings } = job
   assert(!plan.isMove, 'a move needs no job')
   // Iterators hold the tables they are on themselves, so the cache needs no room.
-  const tables = new TableCache(environment.vfs, settings.dir, undefined, 1)
+  const tables = new TableCache(environment.vfs, settings.dir, undefined, 1, undefined, false)
   const source = mergeIterators(inputRuns(plan, tables, new ReadContext(true, true, false)))
   const retention = new Retention(job.snapshots, plan.deeper, plan.deeper.length === 0)
   const cutter = new OutputCutter(plan.targetTableBytes, plan.grandparents)

@@ -34,6 +34,7 @@ export class TableCache {
   private readonly dir: string
   private readonly blockCache: BlockCache | undefined
   private readonly maxOpenTables: number
+  private readonly keepsFilters: boolean
   private readonly readers = new Map<number, TableReader>()
   /** The same readers in the order of the clock; the hand points at the next one to be looked at. */
   private readonly ring: TableReader[] = []
@@ -46,13 +47,23 @@ export class TableCache {
    * @param dir folder of the tables
    * @param blockCache for their blocks; `undefined` = none
    * @param maxOpenTables at least 1
+   * @param keepsFilters whether point lookups will be made; without, tables are opened on the spot, and for no block cache
    */
-  constructor(vfs: Vfs, dir: string, blockCache: BlockCache | undefined, maxOpenTables: number, readStats: ReadStats = new ReadStats()) {
+  constructor(
+    vfs: Vfs,
+    dir: string,
+    blockCache: BlockCache | undefined,
+    maxOpenTables: number,
+    readStats: ReadStats = new ReadStats(),
+    keepsFilters = true,
+  ) {
     assert(maxOpenTables >= 1, 'at least one table may be open')
+    assert(keepsFilters || blockCache === undefined, 'blocks are cached for those who look keys up')
     this.vfs = vfs
     this.dir = dir
     this.blockCache = blockCache
     this.maxOpenTables = maxOpenTables
+    this.keepsFilters = keepsFilters
     this.readStats = readStats
   }
 
@@ -128,7 +139,10 @@ export class TableCache {
     }
     const { readStats } = this
     const beforeMs = readStats.blockingReadMs
-    const reader = TableReader.openSync(this.vfs, this.pathOf(meta), meta, this.blockCache, readStats)
+    const path = this.pathOf(meta)
+    const reader = this.keepsFilters
+      ? TableReader.openSync(this.vfs, path, meta, this.blockCache, readStats)
+      : TableReader.openWithoutFilterSync(this.vfs, path, meta, readStats)
     context.blocked(readStats.blockingReadMs - beforeMs)
     this.add(reader)
     return reader

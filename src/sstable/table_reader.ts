@@ -39,7 +39,7 @@ import { type BlockSource, checkFrame, unpackBlock } from './format.js'
 import { type Pace, type ReadContext, ReadStats, type Wanted } from './read_context.js'
 import { TableIterator } from './table_iterator.js'
 import type { TableMeta } from './table_meta.js'
-import { type TableTail, allocateTail, parseTail } from './table_tail.js'
+import { type TableTail, allocateTail, parseTail, tailLength } from './table_tail.js'
 
 /** The lookup found an entry, a value or a tombstone: see `resultKind`. */
 export const FOUND = 1
@@ -53,6 +53,8 @@ const SCRATCH_BYTES_MAX = 2 * 1024 * 1024
 let scratch: Buffer = NOTHING
 /** The last block that was read for a lookup and not kept. */
 let borrowed: Buffer = NOTHING
+/** Where the last tail was read whose filter was not kept. */
+let tailScratch: Buffer = NOTHING
 
 /** An open table. */
 export class TableReader implements BlockSource {
@@ -109,6 +111,29 @@ export class TableReader implements BlockSource {
       const bytesRead = stats.readSync(file, tail, 0, tail.length, meta.tailOffset)
       const reader = new TableReader(vfs, path, meta, parseTail(tail, bytesRead, meta, path), cache, stats)
       reader.attach(file)
+      return reader
+    } catch (error) {
+      closeQuietly(file)
+      throw error
+    }
+  }
+
+  /**
+   * As `openSync`, for a reader of whole tables, which asks no filter: most of a tail is filter, and a thread that opens table after table
+   * would leave one after the other to the garbage collector.
+   */
+  static openWithoutFilterSync(vfs: Vfs, path: string, meta: TableMeta, stats: ReadStats): TableReader {
+    const file = openFile(vfs, path)
+    try {
+      const length = tailLength(file, meta)
+      const memory = tailScratch.length < length ? Buffer.allocUnsafeSlow(length + (length >>> 3)) : tailScratch
+      // Nobody else may use it meanwhile, not even a file system that reads tables itself.
+      tailScratch = NOTHING
+      const tail = memory.subarray(0, length)
+      const bytesRead = stats.readSync(file, tail, 0, length, meta.tailOffset)
+      const reader = new TableReader(vfs, path, meta, parseTail(tail, bytesRead, meta, path, false), undefined, stats)
+      reader.attach(file)
+      if (memory.length <= SCRATCH_BYTES_MAX) tailScratch = memory
       return reader
     } catch (error) {
       closeQuietly(file)

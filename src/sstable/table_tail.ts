@@ -26,22 +26,27 @@ export interface TableTail {
 
 /** Memory for the tail of the file, which must have the length that the manifest states. @throws StoreError `ERR_CORRUPTION` */
 export function allocateTail(file: VfsFile, meta: TableMeta): Buffer {
+  return Buffer.allocUnsafeSlow(tailLength(file, meta))
+}
+
+/** Length of the tail of the file, which must have the length that the manifest states. @throws StoreError `ERR_CORRUPTION` */
+export function tailLength(file: VfsFile, meta: TableMeta): number {
   const fileBytes = file.sizeSync()
   if (fileBytes !== meta.fileBytes) {
     throw corruption(`the table has ${fileBytes} bytes instead of ${meta.fileBytes}`, file.path, Math.min(fileBytes, meta.fileBytes))
   }
   const tailBytes = fileBytes - meta.tailOffset
   if (!(tailBytes > FOOTER_BYTES && meta.tailOffset > 0)) throw corruption('the tail of the table lies outside of it', file.path, 0)
-  return Buffer.allocUnsafeSlow(tailBytes)
+  return tailBytes
 }
 
 /**
- * Takes the tail apart; `tail` stays in use.
+ * Takes the tail apart; `tail` stays in use, unless the filter is not kept: then it is checked like everything else, and forgotten.
  *
  * @param bytesRead how many bytes of `tail` could be read
  * @throws StoreError `ERR_CORRUPTION`; `ERR_FORMAT_VERSION`
  */
-export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path: string): TableTail {
+export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path: string, keepsFilter = true): TableTail {
   const { fileNumber, tailOffset } = meta
   if (bytesRead !== tail.length) throw corruption('the table ends early', path, tailOffset + bytesRead)
   const source: BlockSource = { path, fileNumber }
@@ -56,11 +61,20 @@ export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path
   if (difference !== undefined) throw corruption(`the manifest and the table disagree on ${difference}`, path, footer.properties.offset)
   const hasFilter = footer.filter.length > 0
   const filter = hasFilter ? new BloomFilter(payloadOf(footer.filter, tail.length), path, footer.filter.offset) : undefined
-  const index = new BlockIndex(payloadOf(footer.index, tail.length), tailOffset, path, footer.index.offset)
+  const indexPayload = payloadOf(footer.index, tail.length)
+  const ownPayload = keepsFilter ? indexPayload : copyOf(indexPayload)
+  const index = new BlockIndex(ownPayload, tailOffset, path, footer.index.offset)
   if (index.count !== properties.blockCount || !index.endsWith(meta.largestKey)) {
     throw corruption('the index and the properties disagree', path, footer.index.offset)
   }
-  return { index, filter, properties, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes: tail.length + index.heldBytes }
+  const heldBytes = (keepsFilter ? tail.length : ownPayload.length) + index.heldBytes
+  return { index, filter: keepsFilter ? filter : undefined, properties, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes }
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
 }
 
 /**

@@ -5,7 +5,7 @@ import { ReadContext } from '../../../src/sstable/read_context.js'
 import { TableCache } from '../../../src/sstable/table_cache.js'
 import type { TableMeta } from '../../../src/sstable/table_meta.js'
 import { MemoryVfs } from '../../../src/vfs/memory.js'
-import { BLOCKING, allForward, buildTable, entryAt, getFrom, put } from './fixture.js'
+import { BLOCKING, allForward, buildTable, type Entry, entryAt, getFrom, put, seek } from './fixture.js'
 
 /** Tables 1 to `count` on one disk; table n holds the key `k` with the value n. */
 function tables(count: number): { vfs: MemoryVfs; metas: TableMeta[] } {
@@ -180,5 +180,50 @@ describe('table cache', () => {
     cache.reader(metas[0]!, context)
     await context.load()
     expect(getFrom(cache.reader(metas[0]!, context)!, 'k', 9)).toMatchObject({ value: '1' })
+  })
+
+  describe('without filters', () => {
+    const many = (tag: string, count: number): Entry[] =>
+      Array.from({ length: count }, (_, i) => put(`${tag}${String(i).padStart(6, '0')}`, i + 1))
+    const withoutFilters = (vfs: MemoryVfs): TableCache => new TableCache(vfs, '', undefined, 9, undefined, false)
+
+    test('reads tables side by side, each with an index of its own', () => {
+      const vfs = new MemoryVfs()
+      const sets = [many('a', 900), many('other', 500), many('b', 1200)]
+      const metas = sets.map((entries, i) => buildTable(entries, { blockSize: 64 }, i + 1, vfs).meta)
+      const cache = withoutFilters(vfs)
+      const iterators = metas.map((meta) => cache.reader(meta, BLOCKING)!.iterator(BLOCKING))
+      for (const [i, iterator] of iterators.entries()) {
+        expect(allForward(iterator)).toEqual(sets[i])
+        for (const entry of sets[i]!.filter((_, at) => at % 97 === 0)) {
+          expect(seek(iterator, entry.key, entry.sequence)).toBe(MOVED)
+          expect(entryAt(iterator)).toEqual(entry)
+        }
+        iterator.close()
+      }
+      cache.closeAll()
+      expect(vfs.openHandleCount).toBe(0)
+    })
+
+    test('holds less, and still finds keys', () => {
+      const entries = many('k', 1000)
+      const { vfs, meta } = buildTable(entries)
+      const whole = new TableCache(vfs, '', undefined, 9)
+      const cache = withoutFilters(vfs)
+      expect(getFrom(cache.reader(meta, BLOCKING)!, 'k000500', 9999)).toEqual(entries[500])
+      expect(getFrom(cache.reader(meta, BLOCKING)!, 'k0005000', 9999)).toBeUndefined()
+      whole.reader(meta, BLOCKING)
+      expect(cache.stats().memoryBytes).toBeGreaterThan(0)
+      expect(cache.stats().memoryBytes).toBeLessThan(whole.stats().memoryBytes - 1000)
+    })
+
+    test('reports a damaged filter all the same, and closes the file', () => {
+      const { vfs, path, meta } = buildTable(many('k', 1000))
+      const content = vfs.readFile(path)
+      content[meta.tailOffset + 100]! ^= 1
+      vfs.writeFile(path, content)
+      expect(() => withoutFilters(vfs).reader(meta, BLOCKING)).toThrow('a block does not match its checksum')
+      expect(vfs.openHandleCount).toBe(0)
+    })
   })
 })
