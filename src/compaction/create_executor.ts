@@ -15,14 +15,16 @@ export interface ExecutorOptions {
   readonly threads: 0 | 1
   /** Location of the worker's module; by default beside this one. */
   readonly workerUrl: URL | undefined
+  /** How far a worker gives way to other threads, 0 to 19. */
+  readonly nice: number
   /** Told when there should be a worker and cannot be. */
   readonly onWarning: (message: string) => void
 }
 
 /** The executor for a store. Nothing is started before the first job. */
 export function createExecutor(options: ExecutorOptions): Executor {
-  const { vfs, clock, threads, workerUrl, onWarning } = options
+  const { vfs, clock, threads, workerUrl, nice, onWarning } = options
   const inline = (): Executor => new InlineExecutor(vfs, clock)
   const spec = threads === 0 ? undefined : vfs.workerSpec()
-  return spec === undefined ? inline() : new WorkerExecutor({ vfs, spec, workerUrl, fallback: inline, onWarning })
+  return spec === undefined ? inline() : new WorkerExecutor({ vfs, spec, workerUrl, nice, fallback: inline, onWarning })
 }

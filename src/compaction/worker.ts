@@ -13,6 +13,7 @@ import type { Vfs } from '../vfs/vfs.js'
 import type { Job, JobResult } from './executor.js'
 import { jobTask } from './job.js'
 import { imageOf } from './job_error.js'
+import { giveWay } from './thread_priority.js'
 import { CANCELLED, EXITED, type OutcomeMessage, POSTED, PULSE, RUNNING, STARTING, STATE, type WorkerStart } from './worker_protocol.js'
 
 interface Run {
@@ -91,7 +92,10 @@ function serve(start: WorkerStart): void {
     Atomics.store(control, STATE, EXITED)
     announce(control)
   })
-  new JobLoop(start).listen()
+  const loop = new JobLoop(start)
+  // After everything was loaded: threads that this one makes inherit its priority, and Node's pool serves the main thread, too.
+  giveWay(start.nice)
+  loop.listen()
 }
 
 const start = workerData as WorkerStart | null | undefined

@@ -53,6 +53,8 @@ export interface WorkerExecutorOptions {
   readonly spec: WorkerVfsSpec
   /** Location of the worker's module; by default beside this one. */
   readonly workerUrl: URL | undefined
+  /** How far the worker gives way to other threads, 0 to 19. */
+  readonly nice: number
   /** Makes what jobs run on when there can be no worker. */
   readonly fallback: () => Executor
   readonly onWarning: (message: string) => void
@@ -158,7 +160,7 @@ export class WorkerExecutor implements Executor {
   #start(): Thread {
     const { port1, port2 } = new MessageChannel()
     const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS))
-    const start: WorkerStart = { control, port: port2, vfs: this.#options.spec }
+    const start: WorkerStart = { control, port: port2, vfs: this.#options.spec, nice: this.#options.nice }
     const worker = startWorker(this.#options.workerUrl, {
       name: 'varve',
       workerData: start,

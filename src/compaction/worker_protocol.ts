@@ -38,6 +38,8 @@ export interface WorkerStart {
   readonly control: Int32Array
   readonly port: MessagePort
   readonly vfs: WorkerVfsSpec
+  /** How far the worker gives way to other threads: what its nice value is raised by. */
+  readonly nice: number
 }
 
 /** What the worker answers to a job. */

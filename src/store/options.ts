@@ -55,6 +55,11 @@ export interface StoreOptions {
   readMode?: ReadMode
   /** Threads for flush and compaction: 1, or 0 to run them on the calling thread in short slices. Default 1. */
   backgroundThreads?: 0 | 1
+  /**
+   * How far the background thread gives way to other threads, the one of the event loop among them: what its nice value is raised by,
+   * 0 (not at all) to 19, default 5. On Linux only.
+   */
+  backgroundNice?: number
   /** Greatest number of tables held open: 8 to 100,000, default 500. */
   maxOpenTables?: number
   /** What to do about damage in the write-ahead log: `'strict'` fails, `'salvage'` skips it and reports. Default `'strict'`. */
@@ -85,6 +90,7 @@ export interface ResolvedOptions {
   readonly verifyChecksums: boolean
   readonly readMode: ReadMode
   readonly backgroundThreads: 0 | 1
+  readonly backgroundNice: number
   readonly maxOpenTables: number
   readonly recovery: 'strict' | 'salvage'
   readonly workerUrl: URL | undefined
@@ -144,6 +150,7 @@ const ALL_OPTIONS: Record<keyof StoreOptions, true> = {
   verifyChecksums: true,
   readMode: true,
   backgroundThreads: true,
+  backgroundNice: true,
   maxOpenTables: true,
   recovery: true,
   workerUrl: true,
@@ -192,6 +199,7 @@ export function resolveOptions(options: StoreOptions = {}): ResolvedOptions {
     verifyChecksums: flag('verifyChecksums', options.verifyChecksums, true),
     readMode: oneOf('readMode', options.readMode, ['adaptive', 'sync', 'async'], 'adaptive'),
     backgroundThreads: oneOf('backgroundThreads', options.backgroundThreads, [0, 1], 1),
+    backgroundNice: integerIn('backgroundNice', options.backgroundNice, 0, 19, 5),
     maxOpenTables: integerIn('maxOpenTables', options.maxOpenTables, 8, 100_000, 500),
     recovery: oneOf('recovery', options.recovery, ['strict', 'salvage'], 'strict'),
     workerUrl,

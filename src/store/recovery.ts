@@ -246,6 +246,7 @@ function* assemble(path: string, options: ResolvedOptions, lock: StoreLock | und
         clock,
         threads: options.backgroundThreads,
         workerUrl: options.workerUrl,
+        nice: options.backgroundNice,
         onWarning: (message) => engine.emit('warning', { message }),
       })
       return new CompactionScheduler(engine, executor, {

@@ -1,4 +1,6 @@
 /** S14 of `seed_defects.test.ts`: every option changes something that can be seen. The table has a row for each, or it does not compile. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { FaultVfs, ManualClock, memory, type MemoryVfs, Store, type StoreOptions } from '../../src/index.js'
 import { systemClock } from '../../src/util/clock.js'
@@ -29,6 +31,14 @@ function compare<N extends keyof StoreOptions>(
 
 async function fill(store: Store, count = 400): Promise<void> {
   for (let i = 0; i < count; i++) await store.put(`key ${i}`, `${TEXT}${i * 7919}`)
+}
+
+/** Nice values of the threads of this process (field 19 of `stat`; the name, field 2, may hold blanks). */
+function threadNices(): number[] {
+  return readdirSync('/proc/self/task').map((thread) => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'latin1')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+  })
 }
 
 async function tableBytes(store: Store): Promise<number> {
@@ -157,6 +167,23 @@ const EFFECTS: Record<keyof StoreOptions, Effect> = {
       return count
     }
     return [await warnings(0), await warnings(1)]
+  },
+  backgroundNice: async () => {
+    // Threads have a priority of their own on Linux only.
+    if (process.platform !== 'linux') return [0, 7]
+    const own = getPriority()
+    const mostNice = async (backgroundNice: number): Promise<number> => {
+      const store = await openStore(temporaryDirectory(), { memtableSize: 4096, workerUrl: WORKER_URL, backgroundNice })
+      await fill(store, 100)
+      await store.flush()
+      const nice = Math.max(...threadNices())
+      await store.close()
+      return nice - own
+    }
+    const seen: [number, number] = [await mostNice(0), await mostNice(7)]
+    expect(seen).toEqual([0, 7])
+    expect(getPriority()).toBe(own)
+    return seen
   },
   workerUrl: async () => {
     const warnings = async (workerUrl: URL): Promise<number> => {

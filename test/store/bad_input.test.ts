@@ -300,6 +300,7 @@ const EDGES: [keyof StoreOptions, unknown[], unknown[]][] = [
   ['verifyChecksums', [true, false], [0, 'yes', null]],
   ['readMode', ['adaptive', 'sync', 'async'], ['fast', true, null]],
   ['backgroundThreads', [0, 1], [2, -1, 0.5, '1', true, null]],
+  ['backgroundNice', [0, 19], [-1, 20, 0.5, '5', null]],
   ['maxOpenTables', [8, 100_000], [7, 100_001, 8.5, '8']],
   ['recovery', ['strict', 'salvage'], ['lenient', true, null]],
   ['keys', ['string', 'bytes'], ['buffer', null]],

@@ -49,7 +49,7 @@ function inline(): Executor {
 
 function worker(workerUrl?: URL): Executor {
   const onWarning = (message: string): void => void warnings.push(message)
-  const executor = createExecutor({ vfs: nodeVfs, clock: systemClock, threads: 1, workerUrl, onWarning })
+  const executor = createExecutor({ vfs: nodeVfs, clock: systemClock, threads: 1, workerUrl, nice: 0, onWarning })
   expect(executor).toBeInstanceOf(WorkerExecutor)
   open.push(executor)
   return executor
@@ -200,7 +200,7 @@ describe('both executors', () => {
 
   test('a file system that no thread can open is served inline', () => {
     const onWarning = (message: string): void => void warnings.push(message)
-    const executor = createExecutor({ vfs: new MemoryVfs(), clock: systemClock, threads: 1, workerUrl: undefined, onWarning })
+    const executor = createExecutor({ vfs: new MemoryVfs(), clock: systemClock, threads: 1, workerUrl: undefined, nice: 0, onWarning })
     expect(executor).toBeInstanceOf(InlineExecutor)
     expect(warnings).toEqual([])
   })
