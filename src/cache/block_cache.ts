@@ -201,7 +201,7 @@ export class BlockCache {
   memoryFor(slots: BlockSlots, index: number, lengthBytes: number): Buffer | undefined {
     const roomBytes = this.capacityBytes - this.pinnedBytes
     const sizeBytes = lengthBytes + BLOCK_OVERHEAD_BYTES
-    if (sizeBytes > roomBytes || slots.isDropped || slots.blocks[index] !== undefined) return undefined
+    if (!isWelcome(slots, index, sizeBytes, roomBytes)) return undefined
     this.wantedBytes = lengthBytes
     this.makeRoom(roomBytes - sizeBytes)
     this.wantedBytes = -1
@@ -222,7 +222,7 @@ export class BlockCache {
     assert(index >= 0 && index < slots.blocks.length, 'a block has a place in its slots')
     const sizeBytes = buffer.buffer.byteLength + BLOCK_OVERHEAD_BYTES
     const roomBytes = this.capacityBytes - this.pinnedBytes
-    if (sizeBytes > roomBytes || slots.isDropped || slots.blocks[index] !== undefined) return
+    if (!isWelcome(slots, index, sizeBytes, roomBytes)) return
     this.makeRoom(roomBytes - sizeBytes)
     const stamp = slots.evictedAt[index]!
     const isRemembered = stamp !== 0 && ((this.departures - stamp) | 0) <= this.main.count
@@ -328,4 +328,9 @@ export class BlockCache {
     const memoryBytes = block.sizeBytes - BLOCK_OVERHEAD_BYTES
     if (memoryBytes >= wantedBytes && (memoryBytes - wantedBytes) * UNUSED_SHARE <= memoryBytes) this.spare = block
   }
+}
+
+/** Whether a block of `sizeBytes` would be kept at `index` where blocks may take `roomBytes`. */
+function isWelcome(slots: BlockSlots, index: number, sizeBytes: number, roomBytes: number): boolean {
+  return sizeBytes <= roomBytes && !slots.isDropped && slots.blocks[index] === undefined
 }

@@ -8,7 +8,7 @@ import { KERNEL_START, sharedKernel } from './kernel.js'
 /** From this length on the call into the kernel is the faster way (measured: `bench/micro/codec.ts`). */
 const KERNEL_BYTES_MIN = 320
 
-/** Longest input that is copied to the kernel, whose memory never shrinks. */
+/** Longest input that is copied to the kernel: it fits in the memory that the shared one begins with. */
 const KERNEL_BYTES_MAX = 1024 * 1024
 
 const PRIME_1 = 0x9e3779b1
@@ -28,7 +28,6 @@ export function checksum32(source: Uint8Array, start: number, end: number, seed:
   const kernel = sharedKernel()
   if (kernel === undefined || length > KERNEL_BYTES_MAX) return checksum32Js(source, start, end, seed)
   if (source === kernel.memory) return kernel.xxh32(start, length, seed) >>> 0
-  kernel.reserve(length)
   kernel.memory.set(start === 0 && end === source.length ? source : source.subarray(start, end), KERNEL_START)
   return kernel.xxh32(KERNEL_START, length, seed) >>> 0
 }

@@ -53,7 +53,7 @@ export class Kernel {
   /** All of its memory: another view after each `reserve` that let it grow. */
   memory: Buffer
   readonly xxh32: Program['xxh32']
-  /** Snappy: [source, sourceEnd) to `target`; returns the end of what it wrote. */
+  /** Snappy: [source, sourceEnd), without the length in front, to [target, targetEnd). Returns 1 if it fills just that, else 0. */
   readonly uncompress: Program['uncompress']
   readonly #compress: Program['compress']
   readonly #memory: Program['memory']
@@ -132,9 +132,7 @@ function ownKernel(otherwise: Kernel | undefined): Kernel {
  */
 export function lendMemory(frameBytes: number, rawBytes: number): Buffer | undefined {
   const kernel = sharedKernel()
-  const bytes = frameBytes + rawBytes + 2 * KERNEL_SLACK
-  if (kernel === undefined || KERNEL_START + bytes > KERNEL_BYTES) return undefined
-  kernel.reserve(bytes)
+  if (kernel === undefined || KERNEL_START + frameBytes + rawBytes + 2 * KERNEL_SLACK > KERNEL_BYTES) return undefined
   isLent = true
   return kernel.memory
 }
