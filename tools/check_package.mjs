@@ -4,14 +4,14 @@
 //   node tools/check_package.mjs
 //
 // 1. packs it, 2. publint and attw on the tarball, 3. installs the tarball in an empty folder without optional packages and without install
-// scripts, and there imports and requires it, writes, reopens and reads; 4. imports `varve/level` without the package that it needs, and
-// uses it with that package. Prints a line a step; exits with 1 when one failed. The folder is made in the folder for temporary files
-// (TMPDIR), above which there must be no node_modules.
+// scripts, and there imports and requires it, writes, reopens and reads, on a worker thread too, and looks up what source maps point to;
+// 4. imports `varve/level` without the package that it needs, and uses it with that package. Prints a line a step; exits with 1 when one
+// failed. The folder is made in the folder for temporary files (TMPDIR), above which there must be no node_modules.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -66,6 +66,65 @@ async function main() {
   if (found !== '[["answer",{"number":42}]]') throw new Error('read back ' + found)
 }
 `
+
+/** Without its worker's module a store runs on without one, and only warns. */
+const WORKER = `
+import { Store } from 'varve'
+const started = []
+process.on('worker', (worker) => worker.on('online', () => started.push(worker)))
+const store = await Store.open('./worker', { compression: 'none', backgroundThreads: 1 })
+const warnings = []
+store.on('warning', ({ message }) => warnings.push(message))
+await store.put('greeting', 'hello')
+await store.flush()
+await store.close()
+if (warnings.length > 0 || started.length !== 1) throw new Error(started.length + ' workers ran; warnings: ' + warnings.join())
+`
+
+const ONE_OF_EACH = `
+import { Store, StoreError } from 'varve'
+import { VarveLevel } from 'varve/level'
+const level = new VarveLevel('./classes')
+await level.open()
+if (!(level.store instanceof Store)) throw new Error('varve/level has another Store than varve')
+let thrown
+try {
+  level.store.getSync(Symbol('no key'))
+} catch (error) {
+  thrown = error
+}
+if (!(thrown instanceof StoreError)) throw new Error('varve/level has another StoreError than varve', { cause: thrown })
+await level.close()
+`
+
+/** The error is thrown by the package's code, and its stack is to name the source. */
+const STACK = `
+import { Store } from 'varve'
+const store = Store.openSync('./stack', { compression: 'none' })
+let stack
+try {
+  store.getSync(Symbol('no key'))
+} catch (error) {
+  stack = error.stack
+}
+store.closeSync()
+if (!/node_modules.varve.src.store.[a-z_]+\\.ts:\\d+/.test(stack)) throw new Error('no source in ' + stack)
+`
+
+/** Throws unless every program has a map, except lists of exports, and every map's files are there. */
+function checkMaps(dist) {
+  const missing = []
+  for (const name of readdirSync(dist, { recursive: true })) {
+    const path = join(dist, name)
+    if (name.endsWith('.js') && name !== 'index.js' && !existsSync(`${path}.map`)) missing.push(`${name}.map`)
+    if (!name.endsWith('.map')) continue
+    const { file, sources, sourcesContent } = JSON.parse(readFileSync(path, 'utf8'))
+    for (const source of [file, ...sources]) if (!existsSync(join(dirname(path), source))) missing.push(`${source} of ${name}`)
+    if (sources.length === 0 || sourcesContent !== undefined) throw new Error(`${name} should name the sources, not hold them`)
+  }
+  if (missing.length > 0) throw new Error(`files that are not there: ${missing.join(', ')}`)
+}
+
 const abstractLevel = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).devDependencies['abstract-level']
 
 try {
@@ -92,6 +151,13 @@ try {
   })
   step('import it there, write, reopen, read', () => run(process.execPath, ['import.mjs'], consumer))
   step('require it there, write, reopen, read', () => run(process.execPath, ['require.cjs'], consumer))
+  writeFileSync(join(consumer, 'worker.mjs'), WORKER)
+  step('flush there on the worker thread', () => run(process.execPath, ['worker.mjs'], consumer))
+  step('source maps lead to sources', () => {
+    checkMaps(join(consumer, 'node_modules/varve/dist'))
+    writeFileSync(join(consumer, 'stack.mjs'), STACK)
+    run(process.execPath, ['--enable-source-maps', 'stack.mjs'], consumer)
+  })
   writeFileSync(join(consumer, 'level.mjs'), `${LEVEL}\nawait main()\n`)
   step('varve/level names the package that it needs where that is missing', () => {
     try {
@@ -109,6 +175,8 @@ try {
     run('npm', ['install', '--omit=optional', '--ignore-scripts', '--no-audit', '--no-fund', `abstract-level@${abstractLevel}`], consumer)
     run(process.execPath, ['level.mjs'], consumer)
   })
+  writeFileSync(join(consumer, 'classes.mjs'), ONE_OF_EACH)
+  step('varve and varve/level share their classes', () => run(process.execPath, ['classes.mjs'], consumer))
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -22,7 +22,18 @@ import { writePart } from '../support/pages.js'
 import { type Mutant, mutants } from './mutants.js'
 
 const ROOT = fileURLToPath(REPOSITORY_URL)
-const COPIED = ['src', 'test', 'examples', 'bench', 'docs', 'package.json', 'package-lock.json', 'vitest.config.ts', 'README.md']
+const COPIED = [
+  'src',
+  'test',
+  'examples',
+  'bench',
+  'docs',
+  'tools/bundle.mjs',
+  'package.json',
+  'package-lock.json',
+  'vitest.config.ts',
+  'README.md',
+]
 /** The tests of the whole store: a bug in a part has to be caught by what it does to the whole. */
 const TESTS = ['test/torture', 'test/crash', 'test/store', 'test/regressions', 'test/maintenance', 'test/adapters']
 const LIMIT_SECONDS = 900
@@ -96,6 +107,7 @@ function build(dir: string): void {
   for (const project of ['tsconfig.build.json', 'tsconfig.tools.json']) {
     execFileSync(process.execPath, [compiler, '-p', project, '--noCheck'], { cwd: dir, stdio: 'inherit' })
   }
+  execFileSync(process.execPath, [join(dir, 'tools/bundle.mjs')], { stdio: 'inherit' })
 }
 
 function firstFailure(dir: string): Promise<string | undefined> {
