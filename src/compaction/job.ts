@@ -7,7 +7,7 @@
  * 3. Write the rest to tables, cut at user keys (`output_cutter.ts`), each made durable when it is complete.
  * 4. Make their names durable, and answer with their descriptions. Whoever started the job installs them.
  *
- * Memory is bounded: index and block of each input, and one table builder.
+ * Memory is bounded: index and block of each input, the tail of one that is being opened, and one table builder.
  *
  * Invariants
  * 1. A job whose input cannot be read, or fails its checksum, ends with that error: it never goes on with less than all of its inputs.

@@ -4,7 +4,8 @@
  * A job is driven as the generator it is. At each of its pauses the port is polled, so that a flush which arrives in the middle of a
  * compaction is run at once; the compaction goes on afterwards. Syncs are made on the spot: nobody else waits for this thread.
  *
- * Jobs open the tables they read themselves, without a cache, and close them again: nothing is kept between jobs.
+ * Jobs open the tables they read themselves, without a cache, and close them again: no table is kept between jobs, only
+ * memory to build and open the next ones in.
  */
 import { isMainThread, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import { PAUSE, type Task } from '../util/task.js'

@@ -8,7 +8,7 @@
  *
  * Invariants
  * 1. Whoever took memory owns it until it is given back, and gives it back once at most. What was never given back is collected.
- * 2. What is spare has no content, and no more than `PART_BYTES_MAX` in each part.
+ * 2. What is spare has no content, and no more than `PART_BYTES_MAX` in each part, or what that part begins with.
  */
 import { BlockIndexBuilder } from './block_index.js'
 import { BloomFilterBuilder } from './bloom_filter.js'
@@ -48,11 +48,16 @@ export function takeBuilderMemory(blockSize: number, falsePositiveRate: number):
   return at < 0 ? new BuilderMemory(blockSize, falsePositiveRate) : spares.splice(at, 1)[0]!
 }
 
-/** Memory that no builder uses any more. */
+/** Memory that no builder uses any more. Never throws: a table that is finished, or has to be abandoned, must not fail over this. */
 export function giveBuilderMemory(memory: BuilderMemory): void {
-  memory.block.clear(PART_BYTES_MAX)
-  memory.index.clear(PART_BYTES_MAX)
-  memory.filter?.clear(PART_BYTES_MAX)
+  try {
+    memory.block.clear(PART_BYTES_MAX)
+    memory.index.clear(PART_BYTES_MAX)
+    memory.filter?.clear(PART_BYTES_MAX)
+  } catch {
+    // There is no memory for smaller parts, and the collector gets these.
+    return
+  }
   if (spares.length === SPARES_MAX) spares.shift()
   spares.push(memory)
 }

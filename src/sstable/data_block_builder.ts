@@ -100,13 +100,14 @@ export class DataBlockBuilder {
   }
 
   /**
-   * Begins a block that has nothing to do with the one before. Memory of more than `keptBytesMax` is let go, and what `reset` lets go.
+   * Begins a block that has nothing to do with the one before. Memory of more than `keptBytesMax` is let go, but for what a builder begins
+   * with, and what `reset` lets go.
    */
   clear(keptBytesMax: number): void {
     this.lastKeyStart = 0
     this.lastKeyEnd = 0
     this.reset()
-    if (this.buffer.length > keptBytesMax) this.buffer = Buffer.allocUnsafeSlow(this.initialBytes)
+    if (this.buffer.length > Math.max(keptBytesMax, this.initialBytes)) this.buffer = Buffer.allocUnsafeSlow(this.initialBytes)
     if (this.offsets.byteLength > keptBytesMax) this.offsets = new Uint32Array(OFFSETS_MIN)
   }
 

@@ -48,7 +48,7 @@ export const NOT_FOUND = 0
 
 const NOTHING = Buffer.alloc(0)
 
-/** Frames up to this length are read into memory that the next one uses again. */
+/** Frames, and tails without their filter, up to this length are read into memory that the next one uses again. */
 const SCRATCH_BYTES_MAX = 2 * 1024 * 1024
 let scratch: Buffer = NOTHING
 /** The last block that was read for a lookup and not kept. */

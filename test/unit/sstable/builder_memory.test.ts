@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type BuilderMemory, giveBuilderMemory, PART_BYTES_MAX, takeBuilderMemory } from '../../../src/sstable/builder_memory.js'
 import { tableFileName } from '../../../src/sstable/format.js'
 import { TableBuilder, type TableBuilderOptions } from '../../../src/sstable/table_builder.js'
@@ -53,6 +53,33 @@ describe('builder memory', () => {
     builder.abandon()
     expect(take()).toBe(memory)
     expect(take()).not.toBe(memory)
+  })
+
+  test('is let go when there is no memory for smaller parts, and the file of an abandoned table is gone all the same', () => {
+    const vfs = new MemoryVfs()
+    const memory = take()
+    giveBuilderMemory(memory)
+    const builder = new TableBuilder(vfs, tableFileName(1), 1, { ...OPTIONS, codec: 'none' })
+    for (const key of ['a', 'b']) addEntry(builder, put(key, 1, key.repeat(3 * PART_BYTES_MAX)))
+    expect(vfs.files()).toHaveLength(1)
+    const allocate = vi.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation(() => {
+      throw new RangeError('Array buffer allocation failed')
+    })
+    try {
+      builder.abandon()
+      expect(allocate).toHaveBeenCalled()
+    } finally {
+      allocate.mockRestore()
+    }
+    expect([vfs.files(), vfs.openHandleCount]).toEqual([[], 0])
+    expect(take()).not.toBe(memory)
+  })
+
+  test('keeps what a builder of the largest blocks begins with', () => {
+    const memory = takeBuilderMemory(PART_BYTES_MAX, 0)
+    const { buffer } = memory.block
+    giveBuilderMemory(memory)
+    expect(takeBuilderMemory(PART_BYTES_MAX, 0).block.buffer === buffer).toBe(true)
   })
 
   test('does not come back twice from a table that was finished and then abandoned', () => {
