@@ -1,6 +1,6 @@
 /**
  * Numbers that were not measured by these benchmarks, and where they come from. They stand beside the measured ones for orientation:
- * another machine, another program.
+ * another program, another hour, and mostly another machine.
  */
 
 /** The store in Go that varve is modelled on, in a Go program that runs the same workloads. */

@@ -72,7 +72,7 @@ function judgeReference({ workload, factor, reference }: Of<'reference'>, measur
   if (own === undefined) return { demand, measured: '', isMet: undefined }
   const other = GO_ORIGINAL.rates[reference]
   const ratio = advantage(own, other, isHigherBetter)
-  return { demand, measured: `${times(ratio)} (${format(own)} to ${format(other)} ${unit}, on another machine)`, isMet: ratio >= factor }
+  return { demand, measured: `${times(ratio)} (${format(own)} to ${format(other)} ${unit}, measured apart)`, isMet: ratio >= factor }
 }
 
 function writeLoads({ workloads }: Measurements): string[] {

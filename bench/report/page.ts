@@ -115,7 +115,7 @@ ${engineTable(measured)}
 ${detailSections(measured)}${growthSection(measured, growthCharts)}
 ## The Go original
 
-${GO_ORIGINAL.name} on another machine, ${GO_ORIGINAL.machine}, ${GO_ORIGINAL.about}.
+${GO_ORIGINAL.name}, measured apart on ${GO_ORIGINAL.machine}, ${GO_ORIGINAL.about}.
 
 ${goTable(input)}
 ${components}`
