@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { codecForWriting } from '../../src/codec/compression.js'
 import { damage } from './damage.js'
+import { allocationOf } from './damage/allocation.js'
 import { bitCount, flipCase, truncationCase } from './damage/flips.js'
 import { type DamageCase, examineSalvage, examineSync } from './damage/examination.js'
 import { fileCases } from './damage/files.js'
@@ -57,4 +59,14 @@ test('a repair loses nothing but what lies in damaged files', async () => {
   for (let length = 60; length < manifest[0]!.content.length; length += 40) await repair(truncationCase(killed, manifest, length))
   expect(ends['without a loss']).toBeGreaterThan(10)
   expect(ends['with losses']).toBeGreaterThan(3)
+})
+
+test('memory that zstd takes anew after a frame it failed on does not count as that of the work which comes next', () => {
+  const zstd = codecForWriting('zstd')!
+  const frame = Buffer.from(zstd.compress(Buffer.alloc(5000, 'abc'), 1))
+  const damaged = Buffer.from(frame)
+  damaged[8]! ^= 0x55
+  damaged[frame.length - 3]! ^= 0xff
+  expect(() => zstd.decompress(damaged, 0, damaged.length, 5000)).toThrow()
+  expect(allocationOf(() => void zstd.decompress(frame, 0, frame.length, 5000)).totalBytes).toBeLessThan(1024 * 1024)
 })
