@@ -32,11 +32,20 @@ export interface ReportInput {
   readonly charts: readonly Chart[]
 }
 
+/** How many rounds there were: not every workload need have been run as often. */
+function roundsOf(results: Measurements['results']): string {
+  const last = new Map<string, number>()
+  for (const { workload, round } of results) last.set(workload, Math.max(last.get(workload) ?? 0, round))
+  const fewest = Math.min(...last.values()) + 1
+  const most = Math.max(...last.values()) + 1
+  return fewest === most ? `${most}` : `${fewest} to ${most}`
+}
+
 function facts({ results, records }: Measurements): string {
   const { machine, form } = results[0]!
   const limits = results[0]!.limits
   const days = results.map(({ time }) => time.slice(0, 10)).toSorted()
-  const rounds = Math.max(...results.map(({ round }) => round)) + 1
+  const rounds = roundsOf(results)
   const command = form === 'full' ? 'npm run bench -- --full' : 'npm run bench'
   const span = days[0] === days.at(-1) ? days[0] : `${days[0]} to ${days.at(-1)}`
   return `Written by \`npm run bench:report\` from the runs of \`${command}\` on ${span}; no number here is typed by hand. Run it on your
