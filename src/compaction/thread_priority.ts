@@ -13,17 +13,15 @@ import { getPriority, setPriority } from 'node:os'
 /** The nice value of a thread that gives way to all others. */
 const NICE_MAX = 19
 
-/** Raises the nice value of this thread by `increment`, to 19 at most. Returns whether it did: only on Linux, where there is `/proc`. */
-export function giveWay(increment: number): boolean {
-  if (process.platform !== 'linux' || increment === 0) return false
+/** Raises the nice value of this thread by `increment`, to 19 at most, on Linux where there is `/proc`. */
+export function giveWay(increment: number): void {
+  if (process.platform !== 'linux' || increment === 0) return
   try {
     const [pid, , thread] = readlinkSync('/proc/thread-self').split('/')
     // A `/proc` of another pid namespace numbers threads in another way than `setpriority` does.
-    if (Number(pid) !== process.pid) return false
+    if (Number(pid) !== process.pid) return
     setPriority(Number(thread), Math.min(NICE_MAX, getPriority(Number(thread)) + increment))
-    return true
   } catch {
     // Without `/proc`, or where a sandbox forbids it: the priority is a courtesy, and work goes on without.
-    return false
   }
 }

@@ -2,7 +2,7 @@
  * The tail of a table: filter, properties, index and footer, read at once when the table is opened and checked against each other and
  * against the manifest.
  */
-import { readUint53 } from '../codec/bytes.js'
+import { copyOfBytes, readUint53 } from '../codec/bytes.js'
 import { corruption } from '../util/errors.js'
 import { readFullySync } from '../vfs/io.js'
 import type { VfsFile } from '../vfs/vfs.js'
@@ -62,19 +62,13 @@ export function parseTail(tail: Buffer, bytesRead: number, meta: TableMeta, path
   const hasFilter = footer.filter.length > 0
   const filter = hasFilter ? new BloomFilter(payloadOf(footer.filter, tail.length), path, footer.filter.offset) : undefined
   const indexPayload = payloadOf(footer.index, tail.length)
-  const ownPayload = keepsFilter ? indexPayload : copyOf(indexPayload)
+  const ownPayload = keepsFilter ? indexPayload : copyOfBytes(indexPayload, 0, indexPayload.length)
   const index = new BlockIndex(ownPayload, tailOffset, path, footer.index.offset)
   if (index.count !== properties.blockCount || !index.endsWith(meta.largestKey)) {
     throw corruption('the index and the properties disagree', path, footer.index.offset)
   }
   const heldBytes = (keepsFilter ? tail.length : ownPayload.length) + index.heldBytes
   return { index, filter: keepsFilter ? filter : undefined, properties, rawBlockBytesMax: properties.rawBlockBytesMax, heldBytes }
-}
-
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length)
-  bytes.copy(copy)
-  return copy
 }
 
 /**
